@@ -157,6 +157,7 @@ fn bench_writers(folder: &std::path::Path) {
         updates: warroom::investigate::desk::UpdateSettings::default(),
         playbooks: warroom::playbook::Library::load(&[]),
         read_only: false,
+        investigating: std::sync::Arc::default(),
     };
     runtime.block_on(async {
         let desks: Vec<Desk> = (0..WRITERS).map(desk).collect();

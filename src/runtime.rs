@@ -156,6 +156,14 @@ impl Display {
     }
 }
 
+/// Gives the model the user's keys and the problems in the user's files. Returns the theme.
+fn take_files(model: &mut Model, files: UserFiles) -> Theme {
+    (model.keymap, model.problems) = (Arc::new(files.keymap), files.problems);
+    model.problems.extend(model.playbooks.problems().iter().cloned());
+    report_problems(model);
+    files.theme
+}
+
 async fn drive(
     desk: Desk,
     config: &Config,
@@ -164,11 +172,7 @@ async fn drive(
     guard: &mut terminal::Guard,
 ) -> std::io::Result<Ending> {
     let mut model = start_model(&desk, config, banner);
-    let UserFiles { theme, keymap, problems } = files;
-    (model.keymap, model.problems) = (Arc::new(keymap), problems);
-    model.problems.extend(model.playbooks.problems().iter().cloned());
-    report_problems(&mut model);
-    let mut display = Display::new(theme)?;
+    let mut display = Display::new(take_files(&mut model, files))?;
     let size = display.terminal.size()?;
     model.size = (size.width, size.height);
     // Draw the first frame before any source is queried.
@@ -233,15 +237,9 @@ async fn drive(
                 Effect::Copy(text) => terminal::copy(&text),
                 Effect::Editor { text, is_kept } => {
                     drop(events);
-                    guard.leave();
-                    let written = editor::edit(&text).await;
-                    guard.renew();
+                    let msg = in_editor(&text, is_kept, guard).await;
                     events = Keyboard::new();
                     display.clear()?;
-                    let msg = match written {
-                        Ok(text) => Msg::Edited(Some(text).filter(|_| is_kept)),
-                        Err(failure) => Msg::Failed(failure),
-                    };
                     for effect in update(&mut model, now(), msg) {
                         runner.run(effect, &model);
                     }
@@ -253,6 +251,17 @@ async fn drive(
         if urgent || display.is_stale && display.drawn.elapsed() >= FRAME {
             display.draw(&mut model)?;
         }
+    }
+}
+
+/// Leaves the terminal to the user's editor until it ends.
+async fn in_editor(text: &str, is_kept: bool, guard: &mut terminal::Guard) -> Msg {
+    guard.leave();
+    let written = editor::edit(text).await;
+    guard.renew();
+    match written {
+        Ok(text) => Msg::Edited(Some(text).filter(|_| is_kept)),
+        Err(failure) => Msg::Failed(failure),
     }
 }
 

@@ -204,6 +204,7 @@ actions! {
     NoteAt, "note-at", Room, "past note", "Write a backdated note: 09:27 text", true;
     Decision, "decision", Room, "decision", "Record a decision", true;
     Hypothesis, "hypothesis", Room, "hypothesis", "Propose a hypothesis", true;
+    Hypotheses, "hypotheses", Room, "hypotheses", "List the hypotheses with their evidence, and judge one", false;
     Lesson, "lesson", Room, "lesson", "Record a lesson, or an open question", true;
     Mitigation, "mitigation", Room, "mitigation", "Propose a mitigation, your own or a suggested one", true;
     Task, "task", Room, "task", "Give someone a task: ben 5 check the replica", true;

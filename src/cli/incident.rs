@@ -475,7 +475,9 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
         .hypotheses
         .iter()
         .map(|h| {
-            json!({"seq": h.seq, "at": h.at, "text": h.text, "by": h.by, "state": h.state(), "reason": h.reason, "judged_at": h.judged_at})
+            let weighed = h.weighed();
+            json!({"seq": h.seq, "at": h.at, "text": h.text, "by": h.by, "state": h.state(), "reason": h.reason,
+                "judged_at": h.judged_at, "for": weighed.supports, "against": weighed.contradicts})
         })
         .collect();
     let decisions: Vec<Value> = i

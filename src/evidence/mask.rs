@@ -4,8 +4,8 @@
 //! A name becomes `HOST_1`, `POD_2` and so on, the same one everywhere in a prompt. The names of the services concerned stay,
 //! because the model reasons about them. What has to be removed for good is the matter of `redact`, which runs first.
 
+use core::net::{IpAddr, Ipv6Addr};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};

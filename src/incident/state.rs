@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::event::{Audience, EscalationLevel, FoundBy, Grade, Remark, ReviewState, Verdict};
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
-use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind};
+use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind, cited_ids};
 use super::finding::{CitedFinding, CitedSuspect, FindingKind, SourceReport};
 use super::ids::{ActionId, EvidenceId, IncidentId};
 use super::milestone::Milestone;
@@ -172,10 +172,49 @@ pub struct Hypothesis {
     pub judged_at: Option<Timestamp>,
 }
 
+/// The evidence for and against a hypothesis, each sorted by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Weighed {
+    pub supports: Vec<EvidenceId>,
+    pub contradicts: Vec<EvidenceId>,
+}
+
+impl Weighed {
+    /// Such as `for E3, E5 · against E7`; empty without evidence.
+    pub fn line(&self) -> String {
+        let part = |word: &str, ids: &[EvidenceId]| {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            (!ids.is_empty()).then(|| format!("{word} {}", ids.join(", ")))
+        };
+        [part("for", &self.supports), part("against", &self.contradicts)].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+}
+
 impl Hypothesis {
     /// The state to display: `proposed`, `supported` or `refuted`.
     pub fn state(&self) -> &'static str {
         self.verdict.map_or("proposed", Verdict::word)
+    }
+
+    /// The evidence that it cites for itself and against itself; both may be empty. What is cited behind "against", "contradicts"
+    /// or the like speaks against it, and so does the evidence of a verdict that refutes it.
+    pub fn weighed(&self) -> Weighed {
+        let lower = self.text.to_lowercase();
+        let turns = ["against", "contradict", "speaks for another", "but not ", "although", "however", "despite"];
+        let turn = turns.iter().filter_map(|word| lower.find(word)).min().unwrap_or(lower.len());
+        // Lower case may have another length outside ASCII.
+        let (says, objects) = self.text.split_at_checked(turn).unwrap_or((&self.text, ""));
+        let mut weighed = Weighed { supports: cited_ids(says), contradicts: cited_ids(objects) };
+        let reason = self.reason.as_deref().map(cited_ids).unwrap_or_default();
+        match self.verdict {
+            Some(Verdict::Refuted) => weighed.contradicts.extend(reason),
+            Some(Verdict::Supported) | None => weighed.supports.extend(reason),
+        }
+        for ids in [&mut weighed.supports, &mut weighed.contradicts] {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        weighed
     }
 
     /// Who it is from: `ana`, or `ana, from qwen3` if a person accepted it from an answer.

@@ -278,7 +278,7 @@ impl Desk {
         drop(self.investigating.lock().await);
         let incident = self.journal.incident(id).await?;
         if question.window.is_some() || incident.investigation.is_none() {
-            return self.investigate(id, question.window, progress).await;
+            return Box::pin(self.investigate(id, question.window, progress)).await;
         }
         Ok(incident)
     }

@@ -170,6 +170,13 @@ pub fn plan(
 /// The earlier turns of a conversation get at most one part in this many of a prompt's budget.
 const EARLIER_SHARE: u64 = 4;
 
+/// Messages, with the lines in them that address the model and the names that they hide.
+struct Built {
+    messages: Redacted<Vec<Message>>,
+    instructions: Vec<Instruction>,
+    mask: Mask,
+}
+
 /// Builds the plan with at most `for_earlier` tokens of earlier turns.
 fn plan_with(
     file: &PromptFile,
@@ -194,7 +201,7 @@ fn plan_with(
     for (index, scope) in SCOPES.iter().enumerate() {
         let mut context = context(incident, matrix, asked, *scope);
         context.insert("window", &window.map(Window::label));
-        let build = |context: &Context| -> Result<(Redacted<Vec<Message>>, Vec<Instruction>, Mask), PromptError> {
+        let build = |context: &Context| -> Result<Built, PromptError> {
             let (user, instructions) = marked(&format!("{}{}", hypotheses(incident, *scope), file.render(context)?));
             let texts = turns.iter().map(|m| m.content.as_str()).chain([user.as_str()]);
             let mask = Mask::of(&asked.mask, texts, &services);
@@ -204,11 +211,12 @@ fn plan_with(
             messages.push(Message { role: Role::User, content: user });
             // The journal is already redacted; redact again as a safeguard before anything is sent.
             let fail = |e: serde_json::Error| PromptError::Render { name: file.id.clone(), reason: e.to_string() };
-            Ok((Redactor::masking(mask.clone()).redact_value(&messages).map_err(fail)?, instructions, mask))
+            let messages = Redactor::masking(mask.clone()).redact_value(&messages).map_err(fail)?;
+            Ok(Built { messages, instructions, mask })
         };
         context.insert("evidence", &Vec::<ShownEvidence>::new());
         context.insert("left_out", &Vec::<String>::new());
-        needed = limits.count(build(&context)?.0.get());
+        needed = limits.count(build(&context)?.messages.get());
         // Reserve half of the budget for evidence; if the rest does not fit, try the next smaller scope.
         let last = index + 1 == SCOPES.len();
         if needed > budget || (!last && needed > budget / 2) {
@@ -224,7 +232,7 @@ fn plan_with(
             let shown: Vec<ShownEvidence> = shown.into_iter().map(ShownEvidence::from).collect();
             context.insert("evidence", &shown);
             context.insert("left_out", &left_out.iter().map(|i| i.id.to_string()).collect::<Vec<_>>());
-            let (messages, instructions, mask) = build(&context)?;
+            let Built { messages, instructions, mask } = build(&context)?;
             let estimated = limits.count(messages.get());
             if estimated <= budget {
                 let plan = finish(file, persona, asked, messages, packed.items, window, (estimated, budget));

@@ -33,6 +33,7 @@ fn main() {
             updates: warroom::investigate::desk::UpdateSettings::default(),
             playbooks: warroom::playbook::Library::load(&[]),
             read_only: false,
+            investigating: std::sync::Arc::default(),
             slo: warroom::config::SloConfig::default(),
         };
         let mut n = 0_u64;

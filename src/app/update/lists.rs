@@ -9,10 +9,10 @@ use super::super::room::ActionRow;
 use super::common::{ask, choose, command_dialog, current, run, say, say_key, selected_entry, show, tagged};
 use crate::incident::command::NewAction;
 use crate::incident::gate::{gates, open_items_for};
-use crate::incident::state::Investigation;
+use crate::incident::state::{Hypothesis, Investigation};
 use crate::incident::{
-    ActionId, ActionKind, Audience, Command, EscalationLevel, EventKind, Fact, FoundBy, Grade, IncidentId, Milestone, NextUpdate,
-    NoteKind, ReviewState, Role, Severity, Status, Verdict,
+    ActionId, ActionKind, Audience, Command, EscalationLevel, EventKind, EvidenceId, Fact, FoundBy, Grade, IncidentId, Milestone,
+    NextUpdate, NoteKind, ReviewState, Role, Severity, Status, Verdict,
 };
 use crate::telemetry::words::count;
 
@@ -337,6 +337,41 @@ pub(super) fn choose_finding(model: &mut Model) -> Vec<Effect> {
         return say_key(model, "No findings yet. Press {} to investigate.", Action::Investigate);
     }
     choose(model, "Go to a finding", rows, 0)
+}
+
+/// Lists the hypotheses, the open ones first, with the evidence for and against each.
+pub(super) fn choose_hypothesis(model: &mut Model) -> Vec<Effect> {
+    let mut all: Vec<Hypothesis> = current(model).map(|i| i.hypotheses.clone()).unwrap_or_default();
+    if all.is_empty() {
+        return say_key(model, "No hypotheses yet. Press {} to propose one.", Action::Hypothesis);
+    }
+    all.sort_by_key(|h| (h.verdict.is_some(), std::cmp::Reverse(h.seq)));
+    let rows: Vec<Row> = all
+        .into_iter()
+        .map(|h| {
+            let weighed = h.weighed();
+            let details = [weighed.line(), h.origin(), h.reason.clone().unwrap_or_default()];
+            let details: Vec<String> = details.into_iter().filter(|d| !d.is_empty()).collect();
+            let verdict = |verdict: Verdict, label: &str| {
+                let command = Command::Hypothesis { entry: h.seq, verdict, reason: String::new() };
+                let title = format!("Hypothesis {}: reason", verdict.word());
+                let dialog = command_dialog(&title, "Explain the verdict, with evidence [E…].", command);
+                Row::new(label, "", Next::Input(Box::new(dialog)))
+            };
+            let mut rows = vec![verdict(Verdict::Supported, "Supported"), verdict(Verdict::Refuted, "Refuted")];
+            let evidence = |word: &'static str| {
+                move |id: EvidenceId| {
+                    Row::new(format!("Open {id}"), word, Next::Show(Box::new(Overlay::Evidence { id, scroll: 0, at: None })))
+                }
+            };
+            rows.extend(weighed.supports.into_iter().map(evidence("for it")));
+            rows.extend(weighed.contradicts.into_iter().map(evidence("against it")));
+            let label = format!("{:<9} {}", h.state(), h.text);
+            let title = crate::telemetry::clean::truncate(&format!("Hypothesis: {}", h.text), 60);
+            Row::new(label, details.join(" · "), Next::List(Box::new(ListDialog::new(title, rows, 0))))
+        })
+        .collect();
+    choose(model, "Hypotheses", rows, 0)
 }
 
 /// Marks the selected hypothesis as supported or refuted.

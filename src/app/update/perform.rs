@@ -16,9 +16,9 @@ use super::go::{
     step_tab, tab,
 };
 use super::lists::{
-    change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_impact, choose_lesson,
-    choose_level, choose_merge, choose_milestone, choose_renounce, choose_review, choose_role, choose_severity, choose_status,
-    choose_unlink, first_open, judge, link, remark, with_item,
+    change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_hypothesis,
+    choose_impact, choose_lesson, choose_level, choose_merge, choose_milestone, choose_renounce, choose_review, choose_role,
+    choose_severity, choose_status, choose_unlink, first_open, judge, link, remark, with_item,
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::mitigation::{self, propose_mitigation};
@@ -118,6 +118,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::NextTab => step_tab(model, 1),
         Action::PreviousTab => step_tab(model, -1),
         Action::Findings => choose_finding(model),
+        Action::Hypotheses => choose_hypothesis(model),
         Action::Investigate => investigate(model, None),
         Action::Widen => widen(model),
         Action::Note => note(

@@ -855,6 +855,25 @@ fn judges_hypotheses_and_decisions_in_the_timeline() {
 }
 
 #[test]
+fn hypotheses_are_listed_with_their_evidence_and_judged_in_the_list() {
+    let note = |text: &str| Fact::Note { text: text.into(), note_kind: NoteKind::Hypothesis };
+    let mut model =
+        room_with(vec![note("The pool of checkout ran dry [E1][E2], although payment is calm [E3]"), note("a second one")]);
+    press(&mut model, "gh");
+    let Some(Overlay::List(list)) = &model.overlay else { panic!("{:?}", model.overlay) };
+    let rows: Vec<(&str, &str)> = list.rows.iter().map(|r| (r.label.as_str(), r.detail.as_str())).collect();
+    assert_eq!(rows[0].0, "proposed  a second one", "{rows:?}");
+    assert!(rows[1].1.starts_with("for E1, E2 · against E3 · "), "{rows:?}");
+    // The evidence is one key away, and so is the verdict.
+    press(&mut model, "↓⏎");
+    let Some(Overlay::List(list)) = &model.overlay else { panic!("{:?}", model.overlay) };
+    let labels: Vec<&str> = list.rows.iter().map(|r| r.label.as_str()).collect();
+    assert_eq!(labels, ["Supported", "Refuted", "Open E1", "Open E2", "Open E3"]);
+    let effects = press(&mut model, "↓⏎the pool was half empty [E2]⏎");
+    assert!(matches!(only_command(&effects), Command::Hypothesis { entry: 2, verdict: Verdict::Refuted, .. }), "{effects:?}");
+}
+
+#[test]
 fn announces_a_store_outage_and_its_end_once() {
     let mut model = room();
     let changed = |away: Option<&str>, unsynced| {

@@ -72,7 +72,7 @@ pub(super) async fn replay(mut desk: Desk, folder: &Path, as_json: bool) -> Resu
     let firing: Vec<LinkedAlert> = board.alerts.iter().filter(|a| a.is_firing()).map(LinkedAlert::from_alert).collect();
     let alerts = firing.len();
     story.declare(firing).await?;
-    let incident = story.investigate(&progress).await?;
+    let incident = Box::pin(story.investigate(&progress)).await?;
     story.diagnose(&incident).await?;
     story.mitigate().await?;
     // From here on the sources answer as they did after the rollback.

@@ -140,7 +140,7 @@ static PLACEHOLDER: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?i)(?:(?P<column>[\w."`]+)\s*(?:=|<>|!=)\s*|[(,]\s*)(?:\$(?P<number>\d{1,3})|\?)"#).ok());
 static PARAMETER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"\$(?P<a>\d{1,3}) = '(?P<v>[^']*)'|parameter [\[(](?P<b>\d{1,3})(?:\] as \[\w+\] -|:\w+\) <-) \[(?P<w>[^\]\r\n]*)\]"#,
+        r"\$(?P<a>\d{1,3}) = '(?P<v>[^']*)'|parameter [\[(](?P<b>\d{1,3})(?:\] as \[\w+\] -|:\w+\) <-) \[(?P<w>[^\]\r\n]*)\]",
     )
     .ok()
 });

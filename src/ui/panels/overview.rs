@@ -196,6 +196,15 @@ fn impact_and_hypotheses(model: &Model, incident: &Incident, theme: &Theme, widt
             spans.extend(cited(theme, line));
             lines.push(Line::from(spans));
         }
+        // The citations of a bare hypothesis are in its text.
+        let weighed = h.weighed();
+        if !weighed.contradicts.is_empty() || h.reason.is_some() && !weighed.supports.is_empty() {
+            lines.extend(muted_wrapped(theme, &format!("  {}", weighed.line()), width));
+        }
+    }
+    if incident.hypotheses.len() > 3 {
+        let words = format!("{} more: {}", incident.hypotheses.len() - 3, model.key(Action::Hypotheses));
+        lines.extend(muted_wrapped(theme, &words, width));
     }
     lines
 }
