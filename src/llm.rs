@@ -98,6 +98,15 @@ pub(crate) struct Outcome {
     finished: bool,
 }
 
+/// A request as it was sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Sent {
+    /// The body without the messages.
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+    /// Why it has no answer; `None` if it has one, or was cancelled.
+    pub failure: Option<String>,
+}
+
 /// A client for the configured model.
 pub(crate) struct Llm {
     config: AssistantConfig,
@@ -166,13 +175,26 @@ impl Llm {
     /// Streams an answer. Sends each delta to `sink` as it arrives; a closed sink does not stop the answer.
     ///
     /// A parameter that the server refuses is renamed or left out, and the request repeated; what was learnt is remembered.
-    pub(crate) async fn answer(&self, plan: &PromptPlan, sink: &mpsc::Sender<Delta>) -> Result<Outcome, LlmError> {
+    /// Each request is added to `log` before it is sent.
+    pub(crate) async fn answer(
+        &self,
+        plan: &PromptPlan,
+        sink: &mpsc::Sender<Delta>,
+        log: &mut Vec<Sent>,
+    ) -> Result<Outcome, LlmError> {
         let first = known(&self.config).dialect;
         let (mut dialect, mut changes, mut repeats) = (first.clone(), Vec::new(), 0);
         loop {
             let request = wire::Request::new(&self.config, plan, &dialect);
             let sent = request.0.clone();
-            match self.attempt(request, &dialect, sink).await {
+            let mut parameters = sent.clone();
+            parameters.remove("messages");
+            log.push(Sent { parameters, failure: None });
+            let attempted = self.attempt(request, &dialect, sink).await;
+            if let (Err(e), Some(last)) = (&attempted, log.last_mut()) {
+                last.failure = Some(e.failure().line());
+            }
+            match attempted {
                 Ok(mut outcome) => {
                     if dialect != first {
                         learn(&self.config, |k| k.dialect = dialect);

@@ -359,6 +359,32 @@ fn requests_can_be_read_again_exactly_as_they_were_sent() {
     assert_eq!((code, &request["messages"], request["url"].as_str()), (0, &sent["messages"], Some(address.as_str())));
     assert_eq!((request["model"].as_str(), request["outcome"].as_str()), (Some("m"), Some("answered")));
     assert_eq!(request["prompt_tokens"].as_u64(), Some(1234));
+    let mut rest = sent.as_object().unwrap().clone();
+    rest.remove("messages");
+    assert_eq!(request["parameters"], Value::Object(rest));
+    // A request that is repeated because the server refused a parameter is recorded as well.
+    let picky = Stub::start(|r: &Request| {
+        if r.body.contains("stream_options") {
+            Reply::new(
+                400,
+                "application/json",
+                r#"{"error":{"message":"Unrecognized request argument supplied: stream_options"}}"#,
+            )
+        } else {
+            sse(&whole())
+        }
+    });
+    let third = tempfile::tempdir().unwrap();
+    let config = prepare(third.path(), &format!("{}/v1", picky.url()), "");
+    ask(third.path(), &config);
+    let (_, v) = json(third.path(), &["--config", &config, "audit", "INC-1"]);
+    let (refused, answered) = (&v["requests"][0], &v["requests"][1]);
+    assert!(
+        refused["parameters"].get("stream_options").is_some() && answered["parameters"].get("stream_options").is_none(),
+        "{v}"
+    );
+    assert_eq!((refused["outcome"].as_str(), answered["outcome"].as_str()), (Some("failed"), Some("answered")));
+    assert!(refused["detail"].as_str().unwrap().contains("stream_options"), "{refused}");
     // Each request that failed is recorded with its messages and its reason.
     let broken = Stub::start(|_| Reply::new(400, "application/json", r#"{"error":"broken"}"#));
     let spare = format!("{}/v1", broken.url());

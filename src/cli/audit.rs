@@ -25,7 +25,7 @@ pub(super) async fn run(desk: &Desk, args: &AuditArgs, as_json: bool) -> Result<
             let usage = if r.is_last { a.usage } else { Usage::default() };
             json!({
                 "at": r.at, "purpose": a.prompt, "prompt_version": a.prompt_version, "model": r.attempt.model,
-                "url": r.attempt.url, "messages": r.attempt.messages, "tools": [], "prompt_tokens": usage.prompt_tokens,
+                "url": r.attempt.url, "messages": r.attempt.messages, "parameters": r.attempt.parameters, "tools": [], "prompt_tokens": usage.prompt_tokens,
                 "completion_tokens": usage.completion_tokens, "cost": a.cost.filter(|_| r.is_last), "redactions": r.redactions,
                 "outcome": r.outcome(), "detail": r.attempt.failure,
             })
@@ -44,6 +44,9 @@ pub(super) async fn run(desk: &Desk, args: &AuditArgs, as_json: bool) -> Result<
     }
     for r in &requests {
         out::line(r.summary())?;
+        if !r.attempt.parameters.is_empty() {
+            out::line(serde_json::to_string(&r.attempt.parameters)?)?;
+        }
         for message in &r.attempt.messages {
             out::line(format!("----- {} -----", serde_json::to_value(message.role)?.as_str().unwrap_or("")))?;
             out::line(&message.content)?;

@@ -16,14 +16,14 @@ use crate::evidence::claims::check_claims_within;
 use crate::evidence::mask::{Mask, Restorer};
 use crate::evidence::outside::inert;
 use crate::evidence::tokens::{Meter, estimate};
-use crate::evidence::{Body, Redactor, citations};
+use crate::evidence::{Body, Redacted, Redactor, citations};
 use crate::incident::answer::{Carried, EntryRef, Panel, Turn};
 use crate::incident::conversation::{DRAFTS_THREAD, Place};
 use crate::incident::{
     Actor, Answer, AnswerSource, Audience, Certainty, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage,
 };
 use crate::journal::Append;
-use crate::llm::{self, ContextLimit, Llm, LlmError, Outcome};
+use crate::llm::{self, ContextLimit, Llm, LlmError, Outcome, Sent};
 use crate::prompt::library::ModelRole;
 use crate::prompt::plan::AskOptions;
 pub use crate::prompt::question::Question;
@@ -402,14 +402,23 @@ impl Desk {
         }
         let mut window = config.context_tokens;
         for _ in 0..MAX_REPACKS {
-            let mut kept = String::new();
-            let streamed = self.stream(config, &plan, sink, cancel, &mut kept).await;
-            attempts.push(Attempt {
+            let (mut kept, mut log) = (String::new(), Vec::new());
+            let streamed = self.stream(config, &plan, sink, cancel, &mut kept, &mut log).await;
+            // What failed before anything was sent is recorded as well.
+            if log.is_empty() {
+                log.push(Sent::default());
+            }
+            if let (Err(e), Some(last)) = (&streamed, log.last_mut()) {
+                last.failure = Some(e.failure().line());
+            }
+            attempts.extend(log.into_iter().map(|sent| Attempt {
                 model: config.model.clone(),
                 url: config.base_url.clone(),
                 messages: plan.messages.get().clone(),
-                failure: streamed.as_ref().err().map(|e| e.failure().line()),
-            });
+                // `extra_body` is the user's own text.
+                parameters: Redactor::new().redact_value(&sent.parameters).map(Redacted::into_inner).unwrap_or_default(),
+                failure: sent.failure,
+            }));
             let error = match streamed {
                 Ok(outcome) => return Ok((plan.clone(), Ok(llm_answer(&plan, config, outcome)))),
                 Err(e) if !kept.trim().is_empty() => {
@@ -441,7 +450,8 @@ impl Desk {
         Ok((plan, Err(error)))
     }
 
-    /// Streams the answer of the model to `sink` and collects its text in `kept`, which survives a failure.
+    /// Streams the answer of the model to `sink` and collects its text in `kept`, which survives a failure, as the requests in
+    /// `log` do.
     async fn stream(
         &self,
         config: &AssistantConfig,
@@ -449,11 +459,12 @@ impl Desk {
         sink: &mpsc::Sender<Delta>,
         cancel: &CancellationToken,
         kept: &mut String,
+        log: &mut Vec<Sent>,
     ) -> Result<Outcome, LlmError> {
         let llm = Llm::new(config).await?;
         let mut restorer = plan.mask.restorer();
         let (inner, mut deltas) = mpsc::channel::<Delta>(64);
-        let answering = llm.answer(plan, &inner);
+        let answering = llm.answer(plan, &inner, log);
         tokio::pin!(answering);
         loop {
             tokio::select! {

@@ -21,6 +21,9 @@ pub struct Attempt {
     pub model: String,
     pub url: String,
     pub messages: Vec<Message>,
+    /// The rest of the body; empty for requests of versions before.
+    #[serde(default)]
+    pub parameters: serde_json::Map<String, serde_json::Value>,
     /// Why it has no answer; `None` if it has one.
     pub failure: Option<String>,
 }
@@ -82,7 +85,8 @@ impl SentRequest {
     /// The summary and the messages, to read.
     pub fn text(&self) -> String {
         let messages = self.attempt.messages.iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content));
-        std::iter::once(self.summary()).chain(messages).collect::<Vec<_>>().join("\n\n")
+        let parameters = serde_json::to_string(&self.attempt.parameters).ok().filter(|_| !self.attempt.parameters.is_empty());
+        std::iter::once(self.summary()).chain(parameters).chain(messages).collect::<Vec<_>>().join("\n\n")
     }
 }
 
@@ -119,6 +123,7 @@ impl Desk {
                     model: a.asked_model.clone().or_else(|| a.model.clone()).unwrap_or_default(),
                     url: a.url.clone().unwrap_or_default(),
                     messages,
+                    parameters: serde_json::Map::new(),
                     failure: a.fallback_reason.clone().filter(|_| a.source == AnswerSource::Rules),
                 }],
             };
