@@ -29,7 +29,20 @@ impl Renumbering {
         }
         let mut value = serde_json::to_value(fact)?;
         self.renumber_value(&mut value, "");
-        serde_json::from_value(value)
+        let mut renumbered = serde_json::from_value(value)?;
+        if let (Fact::AiRun { answer: old }, Fact::AiRun { answer: new }) = (fact, &mut renumbered) {
+            for claim in &mut new.claims {
+                claim.start = self.moved(&old.answer, claim.start);
+                claim.end = self.moved(&old.answer, claim.end);
+            }
+        }
+        Ok(renumbered)
+    }
+
+    /// Where a place in a text is after its ids were replaced, which may be longer or shorter.
+    fn moved(&self, text: &str, place: usize) -> usize {
+        let before = local_ids().captures_iter(text).filter(|c| c.get(0).is_some_and(|m| m.end() <= place));
+        before.fold(place, |at, c| (at + self.final_id(&c).len()).saturating_sub(c.get(0).map_or(0, |m| m.len())))
     }
 
     fn renumber_value(&self, value: &mut Value, key: &str) {
@@ -68,7 +81,7 @@ fn local_ids() -> &'static Regex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::incident::{ActionId, EvidenceId, NoteKind};
+    use crate::incident::{ActionId, Claim, ClaimState, EvidenceId, NoteKind};
 
     #[test]
     fn replaces_local_ids_in_fields_and_texts() {
@@ -116,6 +129,18 @@ mod tests {
         let ran = Fact::AiRun { answer: crate::incident::Answer { turn: Some(Box::new(turn)), ..answer } };
         let Fact::AiRun { answer } = map.apply(&ran).unwrap() else { panic!() };
         assert_eq!(answer.turn.and_then(|t| t.follows).map(|f| f.seq), Some(12));
+        // The places of claims follow the text.
+        let text = "First [EL2]. The pool is full [EL2]. Last.";
+        let claim = |of: &str| {
+            let start = text.find(of).unwrap();
+            Claim { start, end: start + of.len(), ..Claim::new(of, ClaimState::Supported) }
+        };
+        let claims = vec![claim("The pool is full [EL2]."), claim("Last.")];
+        let answer = crate::incident::conversation::tests::answer("main", None);
+        let ran = Fact::AiRun { answer: crate::incident::Answer { answer: text.into(), claims, ..answer } };
+        let Fact::AiRun { answer } = map.apply(&ran).unwrap() else { panic!() };
+        let marked: Vec<&str> = answer.claims.iter().map(|c| &answer.answer[c.start..c.end]).collect();
+        assert_eq!(marked, ["The pool is full [E7].", "Last."]);
         assert_eq!("EL2".parse(), Ok(EvidenceId::local(2)));
     }
 }

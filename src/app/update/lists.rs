@@ -350,7 +350,7 @@ pub(super) fn choose_hypothesis(model: &mut Model) -> Vec<Effect> {
         .into_iter()
         .map(|h| {
             let weighed = h.weighed();
-            let details = [weighed.line(), h.origin(), h.reason.clone().unwrap_or_default()];
+            let details = [weighed.line(), h.text.clone(), h.reason.clone().unwrap_or_default(), h.origin()];
             let details: Vec<String> = details.into_iter().filter(|d| !d.is_empty()).collect();
             let verdict = |verdict: Verdict, label: &str| {
                 let command = Command::Hypothesis { entry: h.seq, verdict, reason: String::new() };
@@ -366,9 +366,8 @@ pub(super) fn choose_hypothesis(model: &mut Model) -> Vec<Effect> {
             };
             rows.extend(weighed.supports.into_iter().map(evidence("for it")));
             rows.extend(weighed.contradicts.into_iter().map(evidence("against it")));
-            let label = format!("{:<9} {}", h.state(), h.text);
             let title = crate::telemetry::clean::truncate(&format!("Hypothesis: {}", h.text), 60);
-            Row::new(label, details.join(" · "), Next::List(Box::new(ListDialog::new(title, rows, 0))))
+            Row::new(h.state(), details.join(" · "), Next::List(Box::new(ListDialog::new(title, rows, 0))))
         })
         .collect();
     choose(model, "Hypotheses", rows, 0)
