@@ -215,8 +215,7 @@ fn is_dated(value: &str) -> bool {
     let mut alphabetic = 0;
     let mut other = 0;
     for word in words.filter(|w| !w.is_empty()) {
-        if word.chars().all(char::is_alphabetic) || word.chars().all(|c| c.is_ascii_digit()) && word.len() <= 8 || word.len() <= 3
-        {
+        if word.chars().all(char::is_alphabetic) || word.chars().all(|c| c.is_ascii_digit()) || word.len() <= 3 {
             alphabetic += 1;
         } else {
             other += 1;
@@ -768,6 +767,10 @@ fn is_card(text: &str) -> bool {
 fn is_phone(h: &Hit<'_>) -> bool {
     let digits = digits_of(h.value).len();
     let international = h.value.starts_with('+') || h.value.starts_with("%2") || h.value.starts_with("00");
+    // `081110 002221 4855` is a day, a time and a thread.
+    if h.value.starts_with("00") && h.before.trim_end().ends_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
     let grouped = h.value.contains([' ', '-', '(', '.', '/']);
     let is_date =
         h.value.matches('-').count() == 2 && h.value.get(..4).is_some_and(|y| y.starts_with("20") || y.starts_with("19"));
@@ -881,6 +884,11 @@ const IDENTITY_WORDS: &[&str] = &[
 
 /// Whether a text is a national identification number by its own check, or by its form and a word in front of it.
 fn is_national_id(h: &Hit<'_>) -> bool {
+    // A fraction of a second.
+    let mut before = h.before.chars().rev();
+    if before.next() == Some('.') && before.next().is_some_and(|c| c.is_ascii_digit()) {
+        return false;
+    }
     let value = h.value.trim();
     let compact: String = value.chars().filter(|c| c.is_alphanumeric()).collect();
     let digits = digits_of(value);
