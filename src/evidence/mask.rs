@@ -31,7 +31,7 @@ static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static TOKEN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)\b(?P<kind>HOST|POD|ACCOUNT|ADDRESS)\\?_(?P<number>\d+)\b").ok());
 
-/// The names that a prompt has, with what stands for each. The default replaces nothing.
+/// The names that a prompt has, each with its replacement. The default replaces nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
     /// Names and their tokens, in order of first occurrence.

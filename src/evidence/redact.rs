@@ -2,7 +2,8 @@
 //!
 //! The rules are data (`redact/rules.toml`): each has a kind, a reason, a pattern, keywords and a check (`checks`). The pattern
 //! runs only if a keyword occurs in the text (found with one Aho-Corasick pass over all keywords); the check rejects matches where
-//! the pattern alone is too broad. Only the secret itself is replaced.
+//! the pattern alone is too broad. Only the secret itself is replaced. Code finds what no pattern on one place can: secrets that a
+//! structure names at a distance (`structures`), encoded ones (`encoded`), and known ones that occur again.
 //!
 //! A match becomes `<redacted:KIND#N>`. Within one document the same value gets the same number, so a reader can see that two
 //! lines contain the same secret. Redacting twice changes nothing.

@@ -197,7 +197,7 @@ impl Hypothesis {
     }
 
     /// The evidence that it cites for itself and against itself; both may be empty. What is cited behind "against", "contradicts"
-    /// or the like speaks against it, and so does the evidence of a verdict that refutes it.
+    /// or the like contradicts it, and so does the evidence of a verdict that refutes it.
     pub fn weighed(&self) -> Weighed {
         let lower = self.text.to_lowercase();
         let turns = ["against", "contradict", "speaks for another", "but not ", "although", "however", "despite"];

@@ -17,7 +17,7 @@ const MAX_PERSONAS: usize = 6;
 
 impl Desk {
     /// Answers a question, by each of its personas, and records the answers in order. Without personas, or with one, there is one
-    /// answer. Investigates first if the incident has no evidence. Cancelling records what has arrived.
+    /// answer. Investigates first if that was not done yet. Cancelling records what has arrived.
     ///
     /// # Errors
     /// When the incident cannot be read, or the question is invalid. That a model does not answer is not an error.

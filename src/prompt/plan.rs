@@ -83,7 +83,7 @@ pub struct PromptPlan {
     pub instructions: Vec<Instruction>,
     /// What was carried of earlier turns; `None` if there are none.
     pub carried: Option<Carried>,
-    /// The names that are hidden in the messages. The answer has what stands for them.
+    /// The names that are hidden in the messages. The answer has their replacements.
     pub mask: Mask,
 }
 
