@@ -70,6 +70,11 @@ impl LlmError {
         let refused = self.refused.as_ref()?;
         dialect::context_limit(refused.status, &refused.text)
     }
+
+    /// How many tokens the server counted in a prompt that did not fit; `None` if it does not name them.
+    pub(crate) fn counted_tokens(&self) -> Option<u64> {
+        dialect::counted_tokens(&self.refused.as_ref()?.text)
+    }
 }
 
 impl From<SourceError> for LlmError {

@@ -158,6 +158,23 @@ pub(crate) struct Streaming {
     pub question: String,
     pub text: String,
     pub status: String,
+    /// When the model was asked.
+    pub asked: Option<Timestamp>,
+    /// How long its answers usually take; `None` if that is not known.
+    pub expected: Option<std::time::Duration>,
+}
+
+impl Streaming {
+    /// How long the answer has taken, beside what is usual, such as `8 s of about 12 s`; empty before a model was asked.
+    pub(crate) fn progress(&self, now: Timestamp) -> String {
+        let Some(asked) = self.asked else { return String::new() };
+        let (taken, usual) = (now.since(asked).as_secs(), self.expected.map(|d| d.as_secs_f64().ceil() as u64));
+        match usual {
+            Some(usual) if taken <= usual => format!("{taken} s of about {usual} s"),
+            Some(usual) => format!("{taken} s, usually {usual} s"),
+            None => format!("{taken} s"),
+        }
+    }
 }
 
 /// The state of the incident room.

@@ -99,9 +99,11 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::RequestsRead(id, requests) => requests_read(model, id, requests),
         Msg::Planned(id, plan) => planned(model, id, plan),
         Msg::Answering(request, delta) => {
+            let now = model.now;
             if let Some(s) = streaming(model, request) {
                 match delta {
                     Delta::Waiting(what) => s.status = what,
+                    Delta::Asked(usual) => (s.asked, s.expected) = (Some(now), usual),
                     Delta::Next(title) => (s.text, s.status) = (String::new(), title),
                     Delta::Text(text) => {
                         s.status.clear();
@@ -417,7 +419,13 @@ fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failur
         room.id
     });
     match result {
-        Ok(verdict) => model.say(if verdict.holds { Tone::Good } else { Tone::Plain }, verdict.text),
+        Ok(verdict) => {
+            let next = conversation::next_step(model, &verdict);
+            model.say(
+                if verdict.holds { Tone::Good } else { Tone::Plain },
+                format!("{}. {next}", verdict.text.trim_end_matches('.')),
+            );
+        }
         Err(e) => model.say(Tone::Bad, sentence(&e)),
     }
     id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()

@@ -14,6 +14,9 @@ use crate::investigate::ask::Question;
 use crate::prompt::Delta;
 use crate::prompt::question::Together;
 
+/// How long an answer usually takes before a person is asked for patience.
+const WORTH_SAYING: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// Arguments of `warroom ask`.
 #[derive(Args)]
 pub struct AskArgs {
@@ -83,6 +86,13 @@ pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Don
                     out::raw(&text)
                 }
                 Delta::Next(title) if !as_json => out::raw(&format!("\n----- {title} -----\n\n")),
+                Delta::Asked(Some(usual)) if !as_json && usual >= WORTH_SAYING => {
+                    out::note(format!(
+                        "Answers of this model usually take {} s. Ctrl-C stops and keeps the part that arrived.",
+                        usual.as_secs()
+                    ));
+                    Ok(())
+                }
                 Delta::Waiting(what) if !as_json => {
                     out::note(what);
                     Ok(())

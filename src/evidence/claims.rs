@@ -14,6 +14,7 @@ mod quantities;
 mod series;
 mod statements;
 mod subject;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

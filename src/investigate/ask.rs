@@ -2,6 +2,7 @@
 //! If no model is configured, or the model fails, the built-in rules answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -403,7 +404,12 @@ impl Desk {
         let mut window = config.context_tokens;
         for _ in 0..MAX_REPACKS {
             let (mut kept, mut log) = (String::new(), Vec::new());
+            let _closed = sink.send(Delta::Asked(llm::known(config).usual_time())).await;
+            let begun = Instant::now();
             let streamed = self.stream(config, &plan, sink, cancel, &mut kept, &mut log).await;
+            if streamed.as_ref().is_ok_and(|outcome| outcome.cut_reason.is_none()) {
+                llm::learn(config, |known| known.took(begun.elapsed()));
+            }
             // What failed before anything was sent is recorded as well.
             if log.is_empty() {
                 log.push(Sent::default());
@@ -427,6 +433,7 @@ impl Desk {
                 Err(e) => e,
             };
             let Some(limit) = error.context_limit() else { return Ok((plan, Err(error))) };
+            learn_share(config, &plan, error.counted_tokens());
             window = match limit {
                 ContextLimit::Named(limit) if limit < window => limit,
                 _ => window * 3 / 5,
@@ -526,7 +533,7 @@ fn restored<'a>(delta: Delta, mask: &'a Mask, restorer: &mut Restorer<'a>) -> De
             *restorer = mask.restorer();
             Delta::Instead(mask.restore(&text))
         }
-        Delta::Waiting(_) | Delta::Next(_) => delta,
+        Delta::Waiting(_) | Delta::Asked(_) | Delta::Next(_) => delta,
     }
 }
 
@@ -535,7 +542,7 @@ fn keep(kept: &mut String, delta: &Delta) {
     match delta {
         Delta::Text(text) => kept.push_str(text),
         Delta::Instead(text) => kept.clone_from(text),
-        Delta::Waiting(_) | Delta::Next(_) => {}
+        Delta::Waiting(_) | Delta::Asked(_) | Delta::Next(_) => {}
     }
 }
 
@@ -584,7 +591,7 @@ fn llm_answer(plan: &PromptPlan, config: &AssistantConfig, outcome: Outcome) -> 
     let mut notices = outcome.notices;
     match truncation(plan, outcome.usage) {
         Some(warning) => notices.push(warning),
-        None => learn_share(config, plan, outcome.usage),
+        None => learn_share(config, plan, outcome.usage.prompt_tokens),
     }
     Answer {
         usage: outcome.usage,
@@ -618,9 +625,9 @@ fn truncation(plan: &PromptPlan, usage: Usage) -> Option<String> {
 }
 
 /// Remembers how many of the estimated tokens the server counted in a prompt, if it is the largest share so far.
-fn learn_share(config: &AssistantConfig, plan: &PromptPlan, usage: Usage) {
+fn learn_share(config: &AssistantConfig, plan: &PromptPlan, counted: Option<u64>) {
     let estimated: u64 = plan.messages.get().iter().map(|m| estimate(&m.content)).sum();
-    if let Some(counted) = usage.prompt_tokens.filter(|n| *n > 0 && estimated >= 200) {
+    if let Some(counted) = counted.filter(|n| *n > 0 && estimated >= 200) {
         let share = counted as f64 / estimated as f64;
         llm::learn(config, |known| known.token_share = Some(known.token_share.map_or(share, |s| s.max(share))));
     }

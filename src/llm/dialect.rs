@@ -256,6 +256,27 @@ pub(super) fn context_limit(status: u16, text: &str) -> Option<ContextLimit> {
     Some(after.or_else(before).map_or(ContextLimit::NotNamed, ContextLimit::Named))
 }
 
+/// The tokens of a prompt that did not fit, as the server counted them; `None` if it does not name them.
+pub(super) fn counted_tokens(text: &str) -> Option<u64> {
+    let lower = text.to_lowercase();
+    if let Some((head, _)) = lower.split_once(" in the messages") {
+        return numbers(head).last();
+    }
+    let markers = [
+        "n_prompt_tokens",
+        "resulted in",
+        "prompt is too long:",
+        "input token count",
+        "request (",
+        "your input has",
+        "prompt contains",
+    ];
+    markers.iter().find_map(|m| {
+        let near: String = lower.split_once(m)?.1.chars().take(24).collect();
+        numbers(&near).find(|n| *n >= 256)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,34 +385,38 @@ mod tests {
 
     #[test]
     fn reads_the_context_window_from_the_error() {
-        for (status, text, limit) in [
+        for (status, text, limit, counted) in [
             (
                 400,
                 "This model's maximum context length is 8192 tokens. However, you requested 10240 tokens (8192 in the messages, 2048 in the completion).",
                 Some(ContextLimit::Named(8192)),
+                Some(8192),
             ),
             (
                 400,
                 r#"{"error":{"code":400,"message":"the request exceeds the available context size, try increasing it","type":"exceed_context_size_error","n_prompt_tokens":9001,"n_ctx":4096}}"#,
                 Some(ContextLimit::Named(4096)),
+                Some(9001),
             ),
-            (400, "prompt is too long: 210000 tokens > 200000 maximum", Some(ContextLimit::Named(200_000))),
+            (400, "prompt is too long: 210000 tokens > 200000 maximum", Some(ContextLimit::Named(200_000)), Some(210_000)),
             (
                 400,
                 "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
                 Some(ContextLimit::Named(1_048_576)),
+                Some(1_200_000),
             ),
             (
                 400,
                 "Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens",
                 Some(ContextLimit::Named(4096)),
+                None,
             ),
-            (400, "Please reduce the length of the messages or completion.", Some(ContextLimit::NotNamed)),
-            (413, "", Some(ContextLimit::NotNamed)),
-            (400, "bad temperature", None),
-            (429, "too many tokens per minute", None),
+            (400, "Please reduce the length of the messages or completion.", Some(ContextLimit::NotNamed), None),
+            (413, "", Some(ContextLimit::NotNamed), None),
+            (400, "bad temperature", None, None),
+            (429, "too many tokens per minute", None, None),
         ] {
-            assert_eq!(context_limit(status, text), limit, "{text}");
+            assert_eq!((context_limit(status, text), counted_tokens(text)), (limit, counted), "{text}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! What was learnt about each model: its dialect, its context window, and how its tokens compare with the estimate. Kept in
+//! What was learnt about each model: its dialect, its context window, how its tokens compare with the estimate, and how long its answers take. Kept in
 //! `<state dir>/warroom/models.json`, so that the next process need not learn it again. The file may be deleted at any time.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,28 @@ pub(crate) struct Known {
     pub context_tokens: Option<u64>,
     /// The largest share of the estimated tokens that the server counted in a prompt; at most 1.
     pub token_share: Option<f64>,
+    /// How long the latest whole answers took, in seconds, the newest last.
+    pub answer_seconds: Vec<f64>,
+}
+
+/// How many answers the usual time is taken from.
+const TIMED_ANSWERS: usize = 5;
+
+impl Known {
+    /// The median time of the latest answers; `None` before the first.
+    pub(crate) fn usual_time(&self) -> Option<Duration> {
+        let mut sorted = self.answer_seconds.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        // A file that a person changed may hold any number.
+        sorted.get(sorted.len() / 2).and_then(|s| Duration::try_from_secs_f64(*s).ok())
+    }
+
+    /// Adds the time that a whole answer took.
+    pub(crate) fn took(&mut self, time: Duration) {
+        self.answer_seconds.push(time.as_secs_f64());
+        let surplus = self.answer_seconds.len().saturating_sub(TIMED_ANSWERS);
+        self.answer_seconds.drain(..surplus);
+    }
 }
 
 fn path() -> Option<PathBuf> {

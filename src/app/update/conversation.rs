@@ -4,7 +4,7 @@ use super::super::action::Action;
 use super::super::conversation::{Spot, Target};
 use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
-use super::super::msg::Effect;
+use super::super::msg::{CheckSummary, Effect};
 use super::super::overlay::{InputDialog, Next, Overlay, Purpose, Row};
 use super::common::{choose, command_dialog, current, run, say, say_key, show};
 use super::go::start_question;
@@ -195,6 +195,16 @@ pub(super) fn choose_thread(model: &mut Model) -> Vec<Effect> {
     let fresh = current(model).map(|i| i.fork_name("thread")).unwrap_or_default();
     rows.push(Row::new("New thread", "Ask without what was said before", Next::AskIn(fresh)));
     choose(model, "Threads", rows, at)
+}
+
+/// What to do with an answer that has arrived.
+pub(super) fn next_step(model: &Model, verdict: &CheckSummary) -> String {
+    let (select, accept) = (model.key(Action::NextSpot), model.key(Action::Accept));
+    if verdict.holds {
+        format!("{accept} accepts the answer, {select} selects a proposal or citation in it.")
+    } else {
+        format!("{select} selects what was flagged, with the reason.")
+    }
 }
 
 /// Shows a thread.

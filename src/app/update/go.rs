@@ -249,8 +249,8 @@ pub(super) fn start_question(model: &mut Model, question: Question) -> Vec<Effec
     };
     room.conversation.thread.clone_from(&question.thread);
     room.conversation.selected = None;
-    room.streaming =
-        Some(Streaming { request, question: question.text.clone(), text: String::new(), status: "asking".to_owned() });
+    let status = "asking".to_owned();
+    room.streaming = Some(Streaming { request, question: question.text.clone(), status, ..Streaming::default() });
     let id = room.id;
     let mut effects = tab(model, Tab::Assistant);
     if let Some(room) = &mut model.room {

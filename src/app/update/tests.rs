@@ -237,6 +237,23 @@ fn pasting_never_submits() {
 }
 
 #[test]
+fn an_answer_says_how_long_it_takes_and_what_to_do_next() {
+    let mut model = room();
+    press(&mut model, "5⏎");
+    let request = model.requests;
+    let progress = |model: &Model| model.room.as_ref().unwrap().streaming.as_ref().unwrap().progress(model.now);
+    assert_eq!(progress(&model), "", "no model was asked yet");
+    update(&mut model, at(2), Msg::Answering(request, Delta::Asked(Some(std::time::Duration::from_millis(11_400)))));
+    update(&mut model, at(10), Msg::Answering(request, Delta::Text("The pool".into())));
+    assert_eq!(progress(&model), "8 s of about 12 s");
+    update(&mut model, at(20), Msg::Answering(request, Delta::Text(" ran dry.".into())));
+    assert_eq!(progress(&model), "18 s, usually 12 s");
+    update(&mut model, at(21), Msg::Answered(request, Ok(CheckSummary { text: "1 claim: 1 uncited".into(), holds: false })));
+    let said = model.toast.as_ref().map(|t| t.text.clone()).unwrap_or_default();
+    assert_eq!(said, "1 claim: 1 uncited. ] selects what was flagged, with the reason.");
+}
+
+#[test]
 fn drops_answers_to_an_older_question() {
     let mut model = room();
     press(&mut model, "5⏎");

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use super::Fault;
+use super::words::pattern;
 use crate::incident::{Certainty, ClaimKind};
 
 /// What is wrong with the confidence of a statement, if the findings have this certainty.
@@ -33,15 +34,11 @@ fn stated(statement: &str) -> Option<(String, Certainty)> {
     found(likely()).map(|words| (words, Certainty::Medium))
 }
 
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|e| unreachable!("{e}"))
-}
-
 /// Words that only high certainty justifies.
 fn certain() -> &'static Regex {
     static PATTERN: OnceLock<Regex> = OnceLock::new();
     PATTERN.get_or_init(|| {
-        regex(
+        pattern(
             r"(?i)\b(?:almost )?(?:certainly|definitely|undoubtedly|unquestionably|indisputably|conclusively)\b|\b(?:without|beyond)(?: a| any)? doubt\b|\bno doubt\b|\b(?:it is|we are|i am) (?:certain|sure)\b|\bproven\b|\bproves\b|\bconfirmed (?:root )?cause\b|\b(?:very |extremely )?high (?:confidence|certainty)\b|\b(?:confidence|certainty)\W{1,4}(?:very )?high\b|\b(?:confidence|certainty)\W{1,4}(?:9\d|100) ?%|\b(?:9\d|100) ?% (?:sure|certain|confident|confidence)\b",
         )
     })
@@ -51,19 +48,19 @@ fn certain() -> &'static Regex {
 fn likely() -> &'static Regex {
     static PATTERN: OnceLock<Regex> = OnceLock::new();
     PATTERN.get_or_init(|| {
-        regex(r"(?i)\b(?:very|highly|extremely) (?:likely|probable|probably)\b|\b(?:medium|moderate) (?:confidence|certainty)\b|\b(?:confidence|certainty)\W{1,4}(?:medium|moderate)\b")
+        pattern(r"(?i)\b(?:very|highly|extremely) (?:likely|probable|probably)\b|\b(?:medium|moderate) (?:confidence|certainty)\b|\b(?:confidence|certainty)\W{1,4}(?:medium|moderate)\b")
     })
 }
 
 fn explicit() -> &'static Regex {
     static PATTERN: OnceLock<Regex> = OnceLock::new();
-    PATTERN.get_or_init(|| regex(r"(?i)\b(?:confidence|certainty)\b"))
+    PATTERN.get_or_init(|| pattern(r"(?i)\b(?:confidence|certainty)\b"))
 }
 
 fn cause() -> &'static Regex {
     static PATTERN: OnceLock<Regex> = OnceLock::new();
     PATTERN.get_or_init(|| {
-        regex(r"(?i)\b(?:caus(?:e|es|ed|ing)|origin(?:s|ated)?|trigger(?:s|ed)?|due to|because|responsible|led to|result of|explains?|to blame|broke|started (?:it|this|the incident))\b")
+        pattern(r"(?i)\b(?:caus(?:e|es|ed|ing)|origin(?:s|ated)?|trigger(?:s|ed)?|due to|because|responsible|led to|result of|explains?|to blame|broke|started (?:it|this|the incident))\b")
     })
 }
 

@@ -9,6 +9,7 @@ use regex::Regex;
 use super::Fault;
 use super::quantities::{Clock, Day, Dimension, Quantity, Unit, all_quantities, clocks, days, quantities, unit_of};
 use super::series::{Course, Direction, courses};
+use super::words::{Words, pattern, words};
 use crate::incident::ClaimKind;
 
 /// An evidence item, taken apart.
@@ -33,15 +34,11 @@ pub(super) struct Facts {
     patterns: Vec<(Direction, f64)>,
 }
 
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|e| unreachable!("constant pattern: {e}"))
-}
-
 /// The head of a metric: `latency p95, in s, alert threshold 0.8, step 5 s`.
 static HEAD: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?m)^(?P<title>.*?)(?:, in (?P<unit>[^,\n]+?))?(?:, alert threshold [\d.,]+)?, step [\d.,]+ s$"));
+    LazyLock::new(|| pattern(r"(?m)^(?P<title>.*?)(?:, in (?P<unit>[^,\n]+?))?(?:, alert threshold [\d.,]+)?, step [\d.,]+ s$"));
 static CHANGE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?P<from>\d[\d,]*(?:\.\d+)?)[^→\n]{0,12}→ ?(?P<to>\d[\d,]*(?:\.\d+)?)"));
+    LazyLock::new(|| pattern(r"(?P<from>\d[\d,]*(?:\.\d+)?)[^→\n]{0,12}→ ?(?P<to>\d[\d,]*(?:\.\d+)?)"));
 
 /// A text in the form in which quotations and names are compared.
 fn plain(text: &str) -> String {
@@ -159,7 +156,7 @@ fn unit_of_setting(before: &str) -> Option<Unit> {
 }
 
 static SAMPLE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"\d{2}:\d{2}(?::\d{2})?=(?P<low>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?:\.\.(?P<high>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?",
     )
 });
@@ -196,7 +193,7 @@ pub(super) fn contradiction(statement: &str, items: &[&Facts]) -> Option<Fault> 
 // Quotations
 
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r#"“(?P<a>[^”]+)”|«(?P<b>[^»]+)»|„(?P<f>[^“”]+)[“”]|"(?P<c>[^"]+)"|(?:^|[\s(])'(?P<d>[^']*(?:'\w[^']*)*)'(?:$|[\s).,;:!?])|`(?P<e>[^`]+)`"#,
     )
 });
@@ -245,7 +242,7 @@ fn quotes(text: &str, quotation: &str) -> bool {
 // Times
 
 static APPROXIMATELY: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)(?:\b(?:about|around|roughly|approximately|approx\.?|circa|ca\.?|nearly|almost|some|close to|in the order of|on the order of|just (?:over|under|after|before|above|below|short of)|a (?:bit|little|good) (?:over|under|more|less)?|well (?:over|under|above|below)|more than|over|above|at least|less than|under|below|fewer than|up to|at most|within|north of|upwards of|shortly (?:after|before)|by|toward|towards|between|from|past|exceed(?:ing|ed|s)|beyond|half|estimated)|[~≈<>≥≤])\s*(?:the |a |an )?$",
     )
 });
@@ -255,7 +252,7 @@ fn is_approximate(text: &str, at: usize) -> bool {
 }
 
 static WEEKDAY: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?P<day>mon|tues|wednes|thurs|fri|satur|sun)days?\b(?:[ ,]+(?:night|morning|evening|afternoon))?")
+    pattern(r"(?i)\b(?P<day>mon|tues|wednes|thurs|fri|satur|sun)days?\b(?:[ ,]+(?:night|morning|evening|afternoon))?")
 });
 
 /// A weekday that none of the days in the items has.
@@ -315,20 +312,20 @@ fn wrong_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
 
 /// Words behind a figure that make it the result of a calculation.
 static DERIVED_AFTER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)^\W*(?:\S+ ){0,3}?(?:more|fewer|less|higher|lower|faster|slower|longer|larger|smaller|bigger|extra|additional|in total|altogether|combined|together|left|remaining|free|apart|difference|increase|decrease|drop|reduction|growth|gain|loss|jump|rise|decline|of (?:the|all|its|their|those|these|every|each|requests|orders|traffic)|share|as (?:many|much|high|long|large|slow)|(?:its|the|their) (?:usual|normal|baseline|previous|original|earlier)|what)\b",
     )
 });
 /// Words in front of a figure that do.
 static DERIVED_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:by|difference of|total of|sum of|increase of|drop of|growth of|gain of|loss of|rise of|fall of|factor of|ratio of|average of|another|extra|additional|only|gap of|reduction of)\W*(?:about |around |roughly |nearly |almost |more than |over |some |a |an |~)*$",
     )
 });
 static FACTOR: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)\bfactor of (?:about |around |roughly |nearly |almost |some |over |more than )?$"));
+    LazyLock::new(|| pattern(r"(?i)\bfactor of (?:about |around |roughly |nearly |almost |some |over |more than )?$"));
 static DURATION: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:later|after|before|within|for|lasted|took|takes|long|earlier|between|over|since|past|into|duration|period|window|interval|apart|lies|passed|elapsed|delay|lag|needed|of|until|ago|in|every|the (?:next|last|first|following)|about|prior)\b",
     )
 });
@@ -529,12 +526,14 @@ fn pairs(values: &[f64]) -> impl Iterator<Item = (f64, f64)> {
 // Names
 
 /// One word in bold, which names something.
-static BOLD: LazyLock<Regex> = LazyLock::new(|| regex(r"\*\*([a-z][\w.-]*)\*\*"));
-static CODE: LazyLock<Regex> = LazyLock::new(|| regex(r"`([^`]+)`"));
-static WORD: LazyLock<Regex> = LazyLock::new(|| regex(r"[\p{L}\p{N}_][\p{L}\p{N}_./:@-]*[\p{L}\p{N}_]|[\p{L}\p{N}]"));
+static BOLD: LazyLock<Regex> = LazyLock::new(|| pattern(r"\*\*([a-z][\w.-]*)\*\*"));
+static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"`([^`]+)`"));
+static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[\p{L}\p{N}_][\p{L}\p{N}_./:@-]*[\p{L}\p{N}_]|[\p{L}\p{N}]"));
 
 /// Capitalised words that name no one: products, protocols, weekdays and the like.
-const WELL_KNOWN: &str = " linux windows android ios iphone ipad macos postgres postgresql mysql mariadb redis kafka kubernetes docker nginx apache haproxy envoy istio prometheus alertmanager grafana loki tempo elasticsearch opensearch mongodb cassandra rabbitmq zookeeper etcd java python node go rust php ruby http https tls ssl dns tcp udp sql aws gcp azure s3 ec2 iam cdn api slack pagerduty github gitlab jenkins terraform helm ansible monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november december europe asia america i utc ";
+static WELL_KNOWN: Words = words!(
+    "linux windows android ios iphone ipad macos postgres postgresql mysql mariadb redis kafka kubernetes docker nginx apache haproxy envoy istio prometheus alertmanager grafana loki tempo elasticsearch opensearch mongodb cassandra rabbitmq zookeeper etcd java python node go rust php ruby http https tls ssl dns tcp udp sql aws gcp azure s3 ec2 iam cdn api slack pagerduty github gitlab jenkins terraform helm ansible monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november december europe asia america i utc"
+);
 
 fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
     let is_known = |name: &str| {
@@ -554,7 +553,7 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
         if let Some(name) = c
             .get(1)
             .map(|m| m.as_str())
-            .filter(|n| !is_known(n) && !super::subject::is_common(n) && !WELL_KNOWN.contains(&format!(" {} ", n.to_lowercase())))
+            .filter(|n| !is_known(n) && !super::subject::is_common(n) && !WELL_KNOWN.has(&n.to_lowercase()))
         {
             return Some(unknown(name));
         }
@@ -591,13 +590,15 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
 }
 
 /// Two names in one breath: what goes together with a service is one as well.
-static COUPLED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?P<a>[A-Za-z][\w-]*)(?: and | or )(?P<b>[A-Za-z][\w-]*)\b"));
+static COUPLED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?P<a>[A-Za-z][\w-]*)(?: and | or )(?P<b>[A-Za-z][\w-]*)\b"));
 /// The values of labels in the text of an item.
 static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"(?:service|job|pod|app|container|deployment|group|topic|instance|host|node|namespace|cluster)="?(?P<v>[\w.-]+)"#)
+    pattern(r#"(?:service|job|pod|app|container|deployment|group|topic|instance|host|node|namespace|cluster)="?(?P<v>[\w.-]+)"#)
 });
 /// What the last part of a name of several parts says it is.
-const ROLES: &str = " api app apps service svc sync worker workers db database web proxy server servers gateway job cron cache queue agent client writer reader broker consumer producer controller manager planner store importer exporter scheduler router lb edge ingest ingestion frontend backend auth portal bot operator daemon bridge relay resolver replica primary registry ";
+static ROLES: Words = words!(
+    "api app apps service svc sync worker workers db database web proxy server servers gateway job cron cache queue agent client writer reader broker consumer producer controller manager planner store importer exporter scheduler router lb edge ingest ingestion frontend backend auth portal bot operator daemon bridge relay resolver replica primary registry"
+);
 
 /// Whether a word is a name by its form: letters with digits, an underscore, inner capitals, a path or address, or a capital
 /// within a sentence.
@@ -605,7 +606,7 @@ fn is_name(word: &str, begins: bool) -> bool {
     let letters = word.chars().any(char::is_alphabetic);
     let digits = word.chars().any(|c| c.is_ascii_digit());
     let lower = word.to_lowercase();
-    if !letters || WELL_KNOWN.contains(&format!(" {lower} ")) {
+    if !letters || WELL_KNOWN.has(&lower) {
         // A version or an address.
         return !letters && word.matches('.').count() >= 2;
     }
@@ -622,7 +623,7 @@ fn is_name(word: &str, begins: bool) -> bool {
         && word.split('.').all(|p| p.chars().all(char::is_alphabetic))
         && word.split('.').any(|p| p.chars().count() >= 3)
         && !word.contains("..");
-    let role = word.rsplit_once('-').is_some_and(|(_, last)| ROLES.contains(&format!(" {} ", last.to_lowercase())));
+    let role = word.rsplit_once('-').is_some_and(|(_, last)| ROLES.has(&last.to_lowercase()));
     if dotted || role || word.contains('@') {
         return true;
     }
@@ -669,22 +670,22 @@ fn spelled_otherwise(item: &Facts, name: &str) -> bool {
 // Directions
 
 static UP: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:rose|rises|risen|rising|increas(?:ed|es|ing)|climb(?:ed|s|ing)|grew|grows|grown|growing|went up|going up|kept going up|jump(?:ed|s)|spik(?:ed|es)|surg(?:ed|es)|soared|doubled|tripled|trebled|quadrupled|multiplied|shot up|ramped up|picked up|crept up|edged up|higher than|exceeded its|worsened|built up|piled up|accumulated|ballooned|exploded|swelled|peaked|skyrocketed|(?:trend|head|mov)(?:ed|ing)? (?:up|upwards?)|on the (?:rise|increase|up)|upwards? trend|(?:a|an|the|another|further|sharp|steep|steady|marked|slight|sudden|strong|continued) (?:rise|increase|jump|spike|surge|growth|climb|uptick|upswing) (?:in|of)|more and more)\b",
     )
 });
 static DOWN: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:fell|falls|fallen|falling|dropp?ed|drops|dropping|decreas(?:ed|es|ing)|declin(?:ed|es|ing)|went down|going down|c(?:ame|ome|oming) down|shrank|shrunk|shrinking|sank|sunk|sinking|plunged|plummeted|halved|dipped|diminished|diminishing|collapsed|slumped|lower than|eased|easing|subsided|subsiding|reced(?:ed|ing)|dwindl(?:ed|ing)|tapered off|tailed off|crept down|edged down|(?:trend|head|mov)(?:ed|ing)? (?:down|downwards?)|on the (?:decline|decrease|wane)|downwards? trend|(?:a|an|the|another|further|sharp|steep|steady|marked|slight|sudden|strong|continued) (?:fall|decrease|drop|dip|decline|reduction|slump|plunge|collapse) (?:in|of)|fewer and fewer|less and less)\b",
     )
 });
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b",
     )
 });
 static NEGATED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)\b(?:never|not|n't|no|nor|without|neither|hardly|barely|instead of|rather than)\b"));
+    LazyLock::new(|| pattern(r"(?i)\b(?:never|not|n't|no|nor|without|neither|hardly|barely|instead of|rather than)\b"));
 
 /// A fault if every series of the items that decides it goes this way after the time that the statement names.
 fn has_gone(direction: Direction, statement: &str, items: &[&Facts]) -> Option<Fault> {
@@ -716,7 +717,7 @@ fn better_or_worse(statement: &str) -> Option<Direction> {
 }
 
 static BACK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:recover(?:ed|s|ing|y)?|return(?:ed|s|ing)?|back (?:to|at|down|up)|came back|normali[sz]ed|resumed|restored|reset|again|then|before (?:falling|rising|dropping|climbing)|from a peak|after (?:peaking|rising|falling))\b",
     )
 });
@@ -818,7 +819,7 @@ fn is_reversed(from: f64, to: f64, items: &[&Facts]) -> bool {
 }
 
 static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)(?P<a>\d{1,2}:\d{2}(?::\d{2})?)\D.{0,60}\b(?:higher|lower|more|fewer|less|larger|smaller)\b.{0,30}?\bthan (?:it (?:was|had been) )?(?:at |around |about )*(?P<b>\d{1,2}:\d{2}(?::\d{2})?)",
     )
 });
@@ -836,12 +837,12 @@ fn compared(said: Direction, statement: &str) -> Direction {
 }
 
 static BY_TIME: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:(?:to|at) [\d.,]+ ?[%\p{L}/]*(?: \w+){0,3} (?:at|by|until)|by|until|stood at [\d.,]+ ?%? at) (?:about |around )?\d{1,2}:\d{2}",
     )
 });
 static FROM_TO: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\bfrom (?:about |around |roughly |under |over |nearly |almost |~)?(?P<from>\d[\d,]*(?:\.\d+)?)(?P<u1>[^\d→]{0,24}?) (?:to|→) (?:about |around |roughly |under |over |nearly |almost |more than |~)?(?P<to>\d[\d,]*(?:\.\d+)?)(?P<u2> ?[%\p{L}/]*)",
     )
 });

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::words::{Words, pattern, words};
+
 /// What a statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -18,52 +20,50 @@ pub(super) enum Purpose {
 }
 
 static UNKNOWN: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:not (?:yet )?(?:been )?(?:yet )?(?:known|clear|certain|sure|confirmed|established|determined|visible|recorded|shown|documented|stated|possible to|available|conclusive|enough)|unknown|unclear|uncertain|undetermined|inconclusive|open question|remains? (?:to be|open|unclear|unknown|unexplained)|no (?:evidence|information|data|indication|proof|record|item|log|metric|statement|measurement|figures?|trace)s?\b(?: \w+){0,4} (?:of|on|about|for|that|to|is|are|was|shows?|says?|exists?|whether|which|in)|no (?:evidence|information|data|one)\b[^.]*\b(?:is available|was (?:collected|gathered|recorded)|exists?|says?|shows?|covers?|explains?)|(?:can ?not|could not|cannot|can't|couldn't) (?:yet )?(?:be )?(?:say|said|tell|told|determine|determined|confirm|confirmed|exclude|excluded|ruled|rule|establish|established|know|known|verify|verified|see|seen|infer|inferred|conclude|concluded|judged|judge|quantified|quantify|estimated|answered|assessed|explained)|(?:do|does|did) not (?:show|say|tell|cover|contain|include|explain|reveal|record|mention|state|know|answer|prove|indicate|allow|establish|name|have (?:any )?(?:evidence|data|information)|identify|emerge|support any)|(?:don't|doesn't|didn't) (?:know|show|say|tell|contain|include|explain|reveal|cover)|hard to (?:say|tell)|impossible to (?:say|tell)|(?:evidence|data|information|picture|record) (?:is|are|was|were) (?:missing|insufficient|lacking|incomplete|too (?:thin|sparse))|lack (?:of )?(?:evidence|data|information)|nothing in the evidence|none of the (?:evidence|items)|insufficient (?:evidence|data|information)|missing from the evidence|outside (?:of )?the evidence|not (?:part of|in|covered by) the evidence|anyone'?s guess|remains? speculation|unconfirmed|says? nothing (?:about|on)|(?:still|yet) (?:being|to be) \w+|cannot be derived|is speculation|needs? (?:more|further) (?:evidence|data|investigation)|(?:nothing|none)(?: \w+){0,2} (?:found|seen|known|so far|yet)|i (?:have|see) no|we (?:have|see) no|too early to (?:say|tell))\b",
     )
 });
 
 /// Words that make a sentence a plan, a supposition or a judgement wherever they occur.
 static PLAN: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:should|shall|must|ought to|needs? to be|need to|has to be|have to be|will|won't|would|could|might|may|recommend(?:ed)?|suggest(?:ed)?|propos(?:e|ed|al)|consider|plan(?:ned)? to|next (?:step|check|test|update)|to (?:confirm|verify|refute|rule out|test|check|prevent|avoid|mitigate|reduce|validate|find out)\b|owner:|due:|deadline:|risk: ?|undo:|verify:|priority:|is worth|are worth|worth (?:checking|adding|doing)|it is (?:best|better|advisable|safer|important|sensible)|would be|in future|in the future|going forward|once .* (?:is|are|has|have)|until .* (?:is|are|has|have)|too (?:many|few|little|much|short|long|late|slow|large|small|low|high|tight|coarse)\b)",
     )
 });
 
 /// A sentence that depends on what is not known yet.
 static CONDITION: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)^(?:\W|\*\*[^*]{1,40}\*\*:?\s*)*(?:if|should|unless|when|whenever|once|assuming|suppose|in case|had)\b|^\W*no \w+(?: \w+){0,4} (?:while|without|unless|before|until|during)\b",
     )
 });
 
 /// An opinion without a fact.
 static OPINION: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:in my (?:opinion|view)|i (?:think|believe|suspect|would)|we (?:think|believe|suspect)|arguably|good (?:idea|practice|candidate|start)|best practice|sensible|reasonable|acceptable|prudent|low.risk|safe(?:st|r)? (?:option|choice|to)|the priority is|a likely explanation|the fastest|cheapest|preferred|preferable|desirable|ideal(?:ly)?|lesson|(?:right|better|best|wrong) (?:call|choice|order|approach|decision|option|way|move))\b",
     )
 });
 
 /// A word for what happened: its presence makes a sentence with a figure a fact.
 static EVENT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:was|were|had|did|began|begun|became|came|went|fell|rose|grew|took|broke|lost|left|sent|kept|held|hit|got|made|ran|saw|stood|stayed|spent|shut|cut|led|gave|wrote|said|found|told|knew|met|paid|put|brought|bought|caught|chose|chosen|dealt|drew|drove|felt|fought|flew|forgot|froze|hung|heard|hid|laid|lay|lent|meant|overcame|quit|sank|sold|shook|shrank|slept|slid|sped|stuck|struck|swung|taught|tore|threw|understood|woke|won|withdrew|built|crept|bent|bound|blew|burst|spread|sprang|leaks|[a-z]{3,}ed)\b",
     )
 });
 
 /// A verb of the present that states something.
 static STATES: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?:is|are|has|have|shows?|points?|indicates?|means?|explains?|fits?|matches|calls?|logs?|fails?|returns?|reports?|runs?|uses?|holds?|contains?|lists?|remains?|stays?|serves?|depends?|affects?|proves?|rules? out|contradicts?|supports?|suggests?|confirms?|lies|starts?|begins?|stops?|accounts? for|exceeds?|reaches|comes?|follows?|precedes?|belongs?|blocks?|causes?|leads?|takes?|needs?|makes?|keeps?|gets?|goes|leaves?|loses?|drops?|grows?|rises?|increases?|triggers?|sends?|receives?|reads?|writes?|waits?|locks?|breaks?|crashes?|restarts?|does|do)\b",
     )
 });
 
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|e| unreachable!("constant pattern: {e}"))
-}
-
 /// Verbs that begin an instruction.
-const INSTRUCTIONS: &str = " abort bound brief partition accept acknowledge activate add address adjust adopt agree alert align allocate allow analyse analyze announce apply approve archive arrange ask assess assign attach audit automate avoid back backfill balance ban base begin block book boost bring broadcast build bump bypass cache call cancel cap capture change chart check choose clarify clean clear close collect communicate compare complete compress confirm connect consider consult contact continue coordinate copy correct correlate count cover create cut deactivate debug decide declare decommission decouple decrease define delay delete deploy derive describe design detect determine diff direct disable discard discuss display distribute divert do document double downgrade drain draft drill drop dump duplicate edit email emit enable encourage enforce engage enlarge ensure escalate establish estimate evaluate examine exclude execute expand expire explain export expose extend fail feed fetch file filter find finish fix flag flip flush fix focus follow force fork forward freeze gate gather generate get give go grant graph group grow guard halt hand handle have hold identify ignore implement import improve include increase inform inspect install instrument integrate introduce invalidate investigate invite involve isolate issue join keep kill label launch let leave limit link list load lock log look lower maintain make map mark match measure merge migrate mirror mitigate monitor mount move mute name narrow notify observe obtain offer offload open optimise optimize order organise organize overprovision override own page pair park patch pause perform pin place plan point poll populate post postpone prefer prepare present preserve prevent preview print prioritise prioritize probe profile promote propose protect prove provide provision prune publish pull purge push put query queue quiesce raise ramp rate re-run reach read rebalance reboot rebuild recheck reclaim recommend reconcile reconfigure reconnect record recreate recycle redeploy redesign redirect reduce re-enable refactor refer refresh refuse register rehearse reject reload relocate remind remove rename render renew reopen repair repeat replace replay replicate reply report reproduce request require rerun reschedule reserve reset resize resolve respond restart restore restrict resume retain retire retry return reuse revert review revisit revoke roll rotate route run sample save scale scan schedule scope search secure see select send separate serve set share shed shift ship shorten show shrink shut simulate size skip slow snapshot split spread stagger standardise standardize start state stop store stream strengthen submit subscribe summarise summarize supply suspend swap switch sync tag take teach tell terminate test throttle tie tighten time trace track train treat trial trigger trim tune turn unblock uncordon undo unify uninstall update upgrade upload use validate verify visit wait walk warm warn watch widen wire wrap write ";
+static INSTRUCTIONS: Words = words!(
+    "abort bound brief partition accept acknowledge activate add address adjust adopt agree alert align allocate allow analyse analyze announce apply approve archive arrange ask assess assign attach audit automate avoid back backfill balance ban base begin block book boost bring broadcast build bump bypass cache call cancel cap capture change chart check choose clarify clean clear close collect communicate compare complete compress confirm connect consider consult contact continue coordinate copy correct correlate count cover create cut deactivate debug decide declare decommission decouple decrease define delay delete deploy derive describe design detect determine diff direct disable discard discuss display distribute divert do document double downgrade drain draft drill drop dump duplicate edit email emit enable encourage enforce engage enlarge ensure escalate establish estimate evaluate examine exclude execute expand expire explain export expose extend fail feed fetch file filter find finish fix flag flip flush fix focus follow force fork forward freeze gate gather generate get give go grant graph group grow guard halt hand handle have hold identify ignore implement import improve include increase inform inspect install instrument integrate introduce invalidate investigate invite involve isolate issue join keep kill label launch let leave limit link list load lock log look lower maintain make map mark match measure merge migrate mirror mitigate monitor mount move mute name narrow notify observe obtain offer offload open optimise optimize order organise organize overprovision override own page pair park patch pause perform pin place plan point poll populate post postpone prefer prepare present preserve prevent preview print prioritise prioritize probe profile promote propose protect prove provide provision prune publish pull purge push put query queue quiesce raise ramp rate re-run reach read rebalance reboot rebuild recheck reclaim recommend reconcile reconfigure reconnect record recreate recycle redeploy redesign redirect reduce re-enable refactor refer refresh refuse register rehearse reject reload relocate remind remove rename render renew reopen repair repeat replace replay replicate reply report reproduce request require rerun reschedule reserve reset resize resolve respond restart restore restrict resume retain retire retry return reuse revert review revisit revoke roll rotate route run sample save scale scan schedule scope search secure see select send separate serve set share shed shift ship shorten show shrink shut simulate size skip slow snapshot split spread stagger standardise standardize start state stop store stream strengthen submit subscribe summarise summarize supply suspend swap switch sync tag take teach tell terminate test throttle tie tighten time trace track train treat trial trigger trim tune turn unblock uncordon undo unify uninstall update upgrade upload use validate verify visit wait walk warm warn watch widen wire wrap write"
+);
 
 /// Determines what a statement is. `bare` is its text without citations and Markdown.
 pub(super) fn purpose(bare: &str, heading: &str, is_row: bool, has_citation: bool, has_figure: bool) -> Purpose {
@@ -196,7 +196,7 @@ fn begins_with_instruction(text: &str) -> bool {
     {
         first = words.next().unwrap_or("").to_lowercase();
     }
-    if first.is_empty() || !INSTRUCTIONS.contains(&format!(" {first} ")) {
+    if first.is_empty() || !INSTRUCTIONS.has(&first) {
         return false;
     }
     // A noun that is spelt like the verb has its own verb behind it: `Alert fired`, `Load rose`, `Page is up`.

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::words::pattern;
+
 /// What a number measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dimension {
@@ -64,32 +66,28 @@ pub(super) struct Day {
     pub day: u32,
 }
 
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|e| unreachable!("constant pattern: {e}"))
-}
-
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?"));
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?"));
 /// What may follow a number: a multiplier, then a unit.
 static UNIT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"^(?P<multiplier>k|M|G)?(?P<words> ?(?:thousand|million|billion|hundred)\b)?(?:[ -]?(?P<unit>%|percent(?:age)?(?: points?)?\b|pp\b|ns\b|nanoseconds?\b|µs|μs|us\b|microseconds?\b|ms\b|msec\b|milliseconds?\b|s\b|secs?\b|seconds?\b|min\b|mins\b|minutes?\b|m\b|h\b|hrs?\b|hours?\b|d\b|days?\b|weeks?\b|[KMGTP]i?B?ps\b|[kKMGTP]?bits?(?:/s|ps)?\b|[kMGT]bps\b|[kKMGTP]bit/s|[kKMGTP]i?B(?:/s)?\b|[kKMGT]i\b|B(?:/s)?\b|bytes?\b|(?:kilo|mega|giga|tera)bytes?\b|(?:kibi|mebi|gibi|tebi)bytes?\b|x\b|×|-?fold\b|times\b|cores?\b|v?CPUs?\b|millicores?\b|[kmgt]b\b))?(?P<rate> ?(?:/|per )(?:s|sec|second|min|minute|h|hour|day)\b)?",
     )
 });
 /// A rate behind a noun: `309 messages per second`, `20 req/s`.
 static NOUN_RATE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"^ ?(?:[A-Za-z-]+ ){0,3}[A-Za-z-]+ ?(?:/ ?|per )(?P<per>s|sec|second|min|minute|h|hour|day)\b|^ ?(?P<short>rps|qps|tps|ops|rpm)\b",
     )
 });
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?(?: ?(?P<half>[ap]\.?m\.?)\b)?(?: ?(?P<zone>Z\b|UTC[+-]\d{1,2}|UTC\b|GMT\b|[+-]\d{2}:?\d{2}\b|[A-Z]{1,2}[SD]T\b|CES?T\b|EES?T\b|WES?T\b|BST\b|IST\b|JST\b|SGT\b))?",
     )
 });
-static ISO_DAY: LazyLock<Regex> = LazyLock::new(|| regex(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"));
+static ISO_DAY: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"));
 const MONTHS: &str = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?";
 static WRITTEN_DAY: LazyLock<Regex> = LazyLock::new(|| {
-    regex(&format!(
+    pattern(&format!(
         r"(?i)\b(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m1>{MONTHS})\b\.?,?(?: (?P<y1>\d{{4}})\b)?|(?P<m2>{MONTHS})\b\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<y2>\d{{4}})\b)?)"
     ))
 });
@@ -195,7 +193,7 @@ pub(super) fn quantities(text: &str) -> Vec<Quantity> {
 
 /// A duration in words. Whoever writes it so rounds.
 static WORDED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+    pattern(
         r"(?i)\b(?P<n>two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty) (?P<unit>seconds|minutes|hours|days)\b",
     )
 });
@@ -206,6 +204,9 @@ pub(super) fn all_quantities(text: &str) -> Vec<Quantity> {
 }
 
 fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
+    if !text.bytes().any(|b| b.is_ascii_digit()) {
+        return Vec::new();
+    }
     let taken: Vec<Range<usize>> = clocks(text)
         .into_iter()
         .map(|c| c.at)
@@ -227,7 +228,8 @@ fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
         }
         let (mut unit, mut end) = (None, found.end());
         let mut zeros = if decimals == 0 { plain.len() - plain.trim_end_matches('0').len() } else { 0 };
-        if let Some(c) = UNIT.captures(rest) {
+        let may_have_unit = rest.chars().next().is_some_and(|c| c.is_alphabetic() || matches!(c, ' ' | '-' | '%' | '×' | '/'));
+        if let Some(c) = may_have_unit.then(|| UNIT.captures(rest)).flatten() {
             let multiplier = c.name("multiplier").map_or("", |m| m.as_str());
             let words = c.name("words").map_or("", |m| m.as_str().trim());
             let by: f64 = match (multiplier, words) {
@@ -308,6 +310,9 @@ fn is_in_name(text: &str, start: usize, end: usize) -> bool {
 /// The times of day in a text. A time with another zone is converted to UTC.
 pub(super) fn clocks(text: &str) -> Vec<Clock> {
     let mut out = Vec::new();
+    if !text.contains(':') {
+        return out;
+    }
     for c in CLOCK.captures_iter(text) {
         let Some(whole) = c.get(0) else { continue };
         let before = text.get(..whole.start()).and_then(|t| t.chars().next_back());
@@ -361,6 +366,9 @@ fn offset_hours(zone: &str) -> f64 {
 
 /// The days in a text.
 pub(super) fn days(text: &str) -> Vec<Day> {
+    if !text.bytes().any(|b| b.is_ascii_digit()) {
+        return Vec::new();
+    }
     let number = |m: Option<regex::Match<'_>>| m.and_then(|m| m.as_str().parse::<u32>().ok());
     let iso = ISO_DAY
         .captures_iter(text)

@@ -58,6 +58,13 @@ fn listed(line: &str) -> Option<Course> {
     Some(Course { labels: labels.trim().to_lowercase().replace('"', ""), points, min, max })
 }
 
+/// The seconds since midnight of `hh:mm:ss`.
+fn time_of_day(text: &str) -> Option<f64> {
+    let parts: Vec<f64> = text.split(':').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [hour, minute, second] = parts.try_into().ok()?;
+    (hour <= 24.0 && minute < 60.0).then(|| (hour * 3600.0 + minute * 60.0 + second) % 86_400.0)
+}
+
 fn number(text: &str) -> Option<f64> {
     text.trim_end_matches(['.', ',']).replace(',', "").parse().ok()
 }
@@ -82,7 +89,7 @@ pub(super) fn courses(text: &str) -> Vec<Course> {
                 let low = p.name("low").and_then(|m| number(m.as_str()));
                 let high = p.name("high").and_then(|m| number(m.as_str())).or(low);
                 for name in ["from", "to"] {
-                    let secs = p.name(name).and_then(|m| clocks(m.as_str()).first().map(|c| c.secs));
+                    let secs = p.name(name).and_then(|m| time_of_day(m.as_str()));
                     if let (Some(secs), Some(low), Some(high)) = (secs, low, high) {
                         // Past midnight, time goes on.
                         base += if secs + base < last { 86_400.0 } else { 0.0 };

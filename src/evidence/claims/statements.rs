@@ -27,6 +27,8 @@ struct Block {
 /// so is text after a fence that is never closed.
 pub(super) fn statements(answer: &str) -> Vec<Statement> {
     let mut out = Vec::new();
+    // The line at a place, counted on from the place before.
+    let (mut line, mut counted) = (1, 0);
     for block in blocks(answer) {
         let Some(text) = answer.get(block.start..block.end) else { continue };
         let pieces = if block.is_row { vec![(0, text.len())] } else { sentences(text) };
@@ -37,10 +39,12 @@ pub(super) fn statements(answer: &str) -> Vec<Statement> {
                 continue;
             }
             let start = block.start + from;
+            line += answer.get(counted..start).map_or(0, |t| t.matches('\n').count());
+            counted = start;
             out.push(Statement {
                 text: flat.trim().to_owned(),
                 heading: block.heading.clone(),
-                line: answer.get(..start).map_or(1, |t| t.matches('\n').count() + 1),
+                line,
                 start,
                 end: block.start + to,
                 is_row: block.is_row,

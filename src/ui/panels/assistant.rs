@@ -45,12 +45,12 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     }
     if let Some(s) = &room.streaming {
         lines.push(Line::from(vec![Span::styled("You ", theme.style(Meaning::Accent)), Span::raw(s.question.clone())]));
-        let status = if s.status.is_empty() {
-            format!("answering ({} to stop and keep the partial answer)", model.key(Action::Back))
-        } else {
-            s.status.clone()
-        };
-        lines.push(Line::from(Span::styled(format!("AI … {status}"), theme.style(Meaning::Ai))));
+        let status = if s.status.is_empty() { "answering" } else { &s.status };
+        let progress = s.progress(model.now);
+        let progress = if progress.is_empty() { progress } else { format!(" · {progress}") };
+        let keys = format!(" · {} stops and keeps the partial answer", model.key(Action::Back));
+        let status = format!("AI … {status}{progress}{keys}");
+        lines.extend(text::wrap(&status, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Ai)))));
         lines.extend(ai_margin(theme, markdown(theme, &s.text, width.saturating_sub(3))));
     }
     if lines.is_empty() {
