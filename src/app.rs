@@ -16,6 +16,7 @@ pub(crate) mod logs;
 pub(crate) mod model;
 pub(crate) mod msg;
 pub(crate) mod overlay;
+pub(crate) mod overview;
 pub(crate) mod room;
 pub(crate) mod update;
 

@@ -148,7 +148,8 @@ impl Display {
         self.terminal.draw(|f| render(model, &self.theme, &mut self.cache, f))?;
         model.scroll_limit = self.cache.scroll_limit;
         if let (Some(at), Some(room)) = (self.cache.scrolled_to.take(), &mut model.room) {
-            (room.scroll, room.conversation.reveals) = (at, false);
+            room.scroll = at;
+            (room.conversation.reveals, room.overview.reveals) = (false, false);
         }
         self.drawn = Instant::now();
         self.is_stale = false;

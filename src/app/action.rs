@@ -7,6 +7,7 @@ pub enum Context {
     Everywhere,
     Board,
     Room,
+    Overview,
     Timeline,
     Signals,
     Logs,
@@ -31,10 +32,11 @@ pub enum Context {
 
 impl Context {
     /// Every context.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Everywhere,
         Self::Board,
         Self::Room,
+        Self::Overview,
         Self::Timeline,
         Self::Signals,
         Self::Logs,
@@ -57,6 +59,7 @@ impl Context {
             Self::Everywhere => "everywhere",
             Self::Board => "board",
             Self::Room => "room",
+            Self::Overview => "overview",
             Self::Timeline => "timeline",
             Self::Signals => "signals",
             Self::Logs => "logs",
@@ -80,6 +83,7 @@ impl Context {
             Self::Everywhere => "Every view",
             Self::Board => "Board",
             Self::Room => "Incident room",
+            Self::Overview => "Overview",
             Self::Timeline => "Timeline",
             Self::Signals => "Signals",
             Self::Logs => "Logs",
@@ -102,7 +106,8 @@ impl Context {
         let parent = match self {
             Self::Everywhere => None,
             Self::Board | Self::Room | Self::Reader => Some(Self::Everywhere),
-            Self::Timeline
+            Self::Overview
+            | Self::Timeline
             | Self::Signals
             | Self::Logs
             | Self::Assistant
@@ -236,6 +241,8 @@ actions! {
     AddAction, "add-action", Room, "action item", "Add an action item", true;
     Ask, "ask", Room, "ask", "Ask the assistant: a prompt or a question", true;
     Export, "export", Room, "export", "Export the post-mortem to a file", true;
+    OpenFinding, "open-finding", Overview, "open", "Open the graph, the log pattern or the evidence of this row", false;
+    FoldFinding, "fold-finding", Overview, "fold", "Show or hide the findings behind this one", false;
     OpenEvidence, "open-evidence", Signals, "open", "Show the selected evidence in full", false;
     MarkSignal, "mark-signal", Signals, "mark", "Add this series to the timeline, with its evidence", true;
     CopyQuery, "copy-query", Signals, "copy query", "Copy the exact query", false;

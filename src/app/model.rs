@@ -208,7 +208,7 @@ impl Model {
         match (self.screen, &self.room) {
             (Screen::Room, Some(room)) => {
                 let search = (room.tab == Tab::Logs && !self.logs.search.is_empty()).then_some(Context::Search);
-                search.into_iter().chain(room.tab.context()).chain([Context::Room, Context::Everywhere]).collect()
+                search.into_iter().chain([room.tab.context(), Context::Room, Context::Everywhere]).collect()
             }
             _ => vec![Context::Board, Context::Everywhere],
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::action::Context;
 use super::board::Filter;
 use super::conversation::ConversationView;
+use super::overview::OverviewView;
 use crate::analysis::Pattern;
 use crate::analysis::patterns::sort_key;
 use crate::comms::{Draft, Stage};
@@ -74,18 +75,18 @@ impl Tab {
         }
     }
 
-    /// The context whose keys apply on this tab; `None` if it has no keys of its own.
-    pub(crate) fn context(self) -> Option<Context> {
+    /// The context whose keys apply on this tab.
+    pub(crate) fn context(self) -> Context {
         match self {
-            Self::Overview => None,
-            Self::Timeline => Some(Context::Timeline),
-            Self::Signals => Some(Context::Signals),
-            Self::Logs => Some(Context::Logs),
-            Self::Assistant => Some(Context::Assistant),
-            Self::Playbook => Some(Context::Playbook),
-            Self::Actions => Some(Context::Actions),
-            Self::Updates => Some(Context::Updates),
-            Self::Report => Some(Context::Report),
+            Self::Overview => Context::Overview,
+            Self::Timeline => Context::Timeline,
+            Self::Signals => Context::Signals,
+            Self::Logs => Context::Logs,
+            Self::Assistant => Context::Assistant,
+            Self::Playbook => Context::Playbook,
+            Self::Actions => Context::Actions,
+            Self::Updates => Context::Updates,
+            Self::Report => Context::Report,
         }
     }
 
@@ -203,6 +204,8 @@ pub(crate) struct Room {
     pub suspect: Option<usize>,
     /// Whether the logs tab shows lines even if there are patterns.
     pub show_lines: bool,
+    /// What is selected and unfolded in the overview.
+    pub overview: OverviewView,
     /// The scroll offset of overview, assistant and report, in lines.
     pub scroll: usize,
     /// Whether the timeline shows evidence entries.
@@ -241,6 +244,7 @@ impl Room {
             pattern: 0,
             suspect: Some(0),
             show_lines: false,
+            overview: OverviewView::default(),
             scroll: 0,
             show_details: false,
             entry_filter: EntryFilter::All,

@@ -11,6 +11,7 @@ mod keys;
 mod lists;
 mod logs;
 mod mitigation;
+mod overview;
 mod perform;
 mod playbook;
 mod silences;

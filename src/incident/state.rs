@@ -47,6 +47,9 @@ pub struct Investigation {
     /// Everything that was gathered; empty if it was not recorded.
     #[serde(default)]
     pub gathered: Vec<EvidenceId>,
+    /// Whether the incident had begun before all that was read, so that nothing in it counts as normal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bad_baseline: bool,
 }
 
 impl Investigation {
@@ -724,7 +727,7 @@ impl Incident {
                 self.set_step(entry, (playbook, *step, title), *state, reason.as_deref(), blocks);
             }
             Fact::EvidenceAttached { evidence } => self.evidence.push(evidence.clone()),
-            Fact::Investigated { window, findings, sources, suspects, onset, gathered } => {
+            Fact::Investigated { window, findings, sources, suspects, onset, gathered, bad_baseline } => {
                 if let Some(before) = &self.investigation {
                     self.gathered_before.extend(before.gathered.iter().copied());
                 }
@@ -737,6 +740,7 @@ impl Incident {
                     suspects: suspects.clone(),
                     onset: *onset,
                     gathered: gathered.clone(),
+                    bad_baseline: *bad_baseline,
                 });
             }
             Fact::AiRun { answer } => {

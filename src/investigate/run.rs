@@ -135,7 +135,7 @@ impl Desk {
         let cited = cite(findings(&gathered.signals), &numbers);
         let sources = gathered.sources.clone();
         let suspects = cite_suspects(&gathered.signals.suspects, &numbers);
-        let onset = gathered.onset;
+        let (onset, bad_baseline) = (gathered.onset, gathered.signals.bad_baseline);
         // If the incident turned out to be older than its alerts, the window shows all of it; one that was asked for stays as it is.
         let is_older = length.is_none() && onset.is_some_and(|onset| onset < window.start);
         let used = gathered.signals.window.filter(|_| is_older).unwrap_or(window);
@@ -148,6 +148,7 @@ impl Desk {
                     suspects: suspects.clone(),
                     onset,
                     gathered: ids.clone(),
+                    bad_baseline,
                 }])
             })
             .await?;

@@ -78,7 +78,15 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
         declared(),
         Fact::AlertLinked { alert },
         Fact::EvidenceAttached { evidence: record },
-        Fact::Investigated { window, findings: vec![finding], sources: vec![], suspects: vec![], onset: None, gathered: vec![] },
+        Fact::Investigated {
+            window,
+            findings: vec![finding],
+            sources: vec![],
+            suspects: vec![],
+            onset: None,
+            gathered: vec![],
+            bad_baseline: false,
+        },
         Fact::Note { text: "raised the pool | to 40\n\n## not a heading".into(), note_kind: NoteKind::Decision },
         Fact::Note { text: "TODO: write a runbook".into(), note_kind: NoteKind::Observation },
         Fact::StatusChanged {

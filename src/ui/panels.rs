@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 pub(crate) mod assistant;
 pub(crate) mod board;
+mod cause;
 pub(crate) mod footer;
 pub(crate) mod header;
 pub(crate) mod logs;

@@ -10,8 +10,8 @@ use crate::app::{Chord, Code, Msg, update};
 use crate::evidence::Body;
 use crate::incident::state::tests::{declared, entries};
 use crate::incident::{
-    AlertBoard, CitedFinding, CitedSuspect, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind, Incident, LinkedAlert,
-    NoteKind, SourceReport, SourceStatus,
+    AlertBoard, Certainty, CitedFinding, CitedSuspect, Conclusion, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
+    Incident, LinkedAlert, NoteKind, SourceReport, SourceStatus,
 };
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Level, LogLine, Sample, Series, Silence, Timestamp, Window};
 
@@ -113,6 +113,35 @@ fn room(tab: Tab) -> Model {
         against: vec![],
         ..CitedFinding::default()
     };
+    let finding = CitedFinding { service: Some("checkout".into()), subject: Some("db_pool_in_use".into()), ..finding };
+    let conclusion = CitedFinding {
+        kind: FindingKind::Conclusion,
+        title: "the incident most likely began at checkout".into(),
+        text: "The incident most likely began at checkout (certainty: high).".into(),
+        evidence: vec![EvidenceId(1), EvidenceId(3)],
+        conclusion: Some(Conclusion {
+            origins: vec!["checkout".into()],
+            mechanism: Some("db_pool is at 100%".into()),
+            trigger: Some("checkout version 1.41.3 → 1.42.0".into()),
+            trigger_at: Some(at(-305)),
+            extent: Some("gateway, which calls checkout, is affected as well".into()),
+            certainty: Certainty::High,
+            test: Some("undo the change and watch whether db_pool_in_use returns to 4".into()),
+            ..Conclusion::default()
+        }),
+        ..finding.clone()
+    };
+    let new_pattern = CitedFinding {
+        kind: FindingKind::Pattern,
+        title: "New log pattern in checkout: pool exhausted after <*>".into(),
+        subject: Some("pool exhausted after <*>".into()),
+        evidence: vec![EvidenceId(3)],
+        details: Vec::new(),
+        ..finding.clone()
+    };
+    let behind = |title: &str| CitedFinding { title: title.into(), ..finding.clone() };
+    let details = (1..7).map(|n| behind(&format!("checkout worker {n} queue rose 0 → {n}"))).collect();
+    let finding = CitedFinding { title: format!("{}, and 5 more series", finding.title), details, ..finding };
     let suspect = CitedSuspect {
         service: Some("checkout".into()),
         title: "db_pool_in_use".into(),
@@ -156,11 +185,12 @@ fn room(tab: Tab) -> Model {
         Fact::EvidenceAttached { evidence: record(3, EvidenceKind::Patterns) },
         Fact::Investigated {
             window,
-            findings: vec![finding],
+            findings: vec![conclusion, finding, new_pattern],
             sources: vec![],
             suspects: vec![suspect],
             onset: Some(at(-310)),
             gathered: vec![],
+            bad_baseline: false,
         },
         Fact::Note { text: "restarted db-1 [E1]".into(), note_kind: NoteKind::Decision },
     ]))
@@ -275,7 +305,7 @@ fn selected_alert_shows_its_silence() {
 #[test]
 fn every_tab_shows_its_content() {
     for (tab, parts) in [
-        (Tab::Overview, ["SEV3", "checkout db_pool_in_use rose 4 → 20 (changed first) [E1]", "HighErrorRate (checkout)"]),
+        (Tab::Overview, ["SEV3", "▲ checkout db_pool_in_use  4 → 20", "Do next  Undo the change"]),
         (Tab::Timeline, ["Declared SEV3", "Decision: restarted db-1 [E1]", "2026-11-21"]),
         (Tab::Signals, ["Suspects 1", "db_pool_in_use rose 4 → 20", "[E1]"]),
         (Tab::Logs, ["Log patterns 2 · 1 new", "all lines", "pool exhausted after <*>"]),
@@ -534,10 +564,22 @@ fn suspects_share_a_time_axis_with_alerts_and_lead_to_evidence() {
 }
 
 #[test]
-fn small_overview_shows_findings_before_the_impact() {
-    let screen = draw(&room(Tab::Overview), 80, 24);
+fn small_overview_shows_the_cause_before_alerts_and_impact() {
+    let screen = draw(&room(Tab::Overview), 80, 30);
     let row = |text: &str| screen.lines().position(|l| l.contains(text)).unwrap_or_else(|| panic!("{text}\n{screen}"));
-    assert!(row("firing") < row("db_pool_in_use rose") && row("db_pool_in_use rose") < row("Impact"), "{screen}");
+    let rows = ["Likely cause", "1.41.3 → 1.42.0", "4 → 20", "new ×40", "Do next", "db_pool_in_use rose", "Alerts 1"].map(row);
+    assert!(rows.is_sorted(), "{rows:?}\n{screen}");
+}
+
+#[test]
+fn an_incident_older_than_its_data_has_a_banner_with_the_key_that_reads_more() {
+    let mut model = room(Tab::Overview);
+    let investigation = model.room.as_mut().unwrap().incident.as_mut().unwrap().investigation.as_mut().unwrap();
+    investigation.bad_baseline = true;
+    for (width, height) in [(140, 40), (80, 24)] {
+        let screen = draw(&model, width, height);
+        assert!(screen.contains("! The incident had begun before all that was read") && screen.contains("w reads a"), "{screen}");
+    }
 }
 
 #[test]
@@ -780,7 +822,10 @@ fn running_investigation_is_not_shown_as_missing() {
     assert!(draw(&model, 140, 40).contains("Not investigated yet"));
     model.room.as_mut().unwrap().investigating = Some("step 3 of 4".into());
     let screen = draw(&model, 140, 40);
-    assert!(screen.contains("Gathering evidence from all sources …") && !screen.contains("Not investigated"), "{screen}");
+    assert!(
+        screen.contains("Gathering evidence from all sources: step 3 of 4") && !screen.contains("Not investigated"),
+        "{screen}"
+    );
 }
 
 #[test]

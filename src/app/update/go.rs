@@ -7,6 +7,7 @@ use super::super::msg::Effect;
 use super::super::overlay::{ConfirmDialog, Overlay};
 use super::super::room::{Room, Streaming, Tab};
 use super::common::{current, say, say_key, selected_entry, show, upper};
+use super::overview::step_overview;
 use crate::incident::{EvidenceId, EvidenceKind, Fact, FindingKind, IncidentId, cited_ids};
 use crate::prompt::question::Question;
 use crate::telemetry::Timestamp;
@@ -19,7 +20,7 @@ const MAX_GAP: std::time::Duration = std::time::Duration::from_mins(15);
 const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// A position after moving by `by` rows, within the list. `isize::MIN` and `isize::MAX` go to the ends.
-fn shift(position: usize, by: isize, length: usize) -> usize {
+pub(super) fn shift(position: usize, by: isize, length: usize) -> usize {
     let last = length.saturating_sub(1);
     match by {
         isize::MIN => 0,
@@ -77,7 +78,8 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
         Tab::Actions => {
             room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.cards.len() + i.actions.len()));
         }
-        Tab::Overview | Tab::Assistant | Tab::Updates | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
+        Tab::Overview => step_overview(room, by, model.size.0, model.scroll_limit),
+        Tab::Assistant | Tab::Updates | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
     }
     Vec::new()
 }

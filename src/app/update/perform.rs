@@ -22,6 +22,7 @@ use super::lists::{
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::mitigation::{self, propose_mitigation};
+use super::overview::{fold_finding, open_finding};
 use super::playbook::{choose_playbook, run_step, set_variable, skip_step, stop_script};
 use super::propose;
 use super::silences::{self, silence};
@@ -118,6 +119,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::NextTab => step_tab(model, 1),
         Action::PreviousTab => step_tab(model, -1),
         Action::Findings => choose_finding(model),
+        Action::OpenFinding => open_finding(model),
+        Action::FoldFinding => fold_finding(model),
         Action::Hypotheses => choose_hypothesis(model),
         Action::Investigate => investigate(model, None),
         Action::Widen => widen(model),

@@ -1032,6 +1032,7 @@ fn investigated_room() -> Model {
             suspects: vec![suspect],
             onset: Some(at(-310)),
             gathered: vec![],
+            bad_baseline: false,
         },
     ]))
     .unwrap();
@@ -1042,6 +1043,51 @@ fn investigated_room() -> Model {
     model.screen = Screen::Room;
     update(&mut model, at(0), Msg::IncidentRead(Box::new(incident), bodies));
     model
+}
+
+#[test]
+fn findings_are_selected_opened_and_unfolded_where_they_are() {
+    use crate::incident::{CitedFinding, FindingKind};
+    let mut model = investigated_room();
+    let room = model.room.as_mut().unwrap();
+    let investigation = room.incident.as_mut().unwrap().investigation.as_mut().unwrap();
+    let metric = investigation.findings[0].clone();
+    let behind = |n: usize| CitedFinding { subject: Some(format!("worker {n}")), ..metric.clone() };
+    investigation.findings[0].details = (0..8).map(behind).collect();
+    let parts = crate::incident::Conclusion { origins: vec!["checkout".into()], ..Default::default() };
+    let conclusion = CitedFinding { kind: FindingKind::Conclusion, text: "It began at checkout.".into(), ..metric };
+    investigation.findings.insert(0, CitedFinding { conclusion: Some(parts), ..conclusion });
+    let shown = |model: &Model| {
+        let room = model.room.as_ref().unwrap();
+        let rows = room.overview_rows(model.size.0);
+        let at = room.overview_position(&rows);
+        (rows.len(), rows[at].id())
+    };
+    model.size = (80, 24);
+    // The conclusion and its series, then the findings, which are folded in a narrow terminal.
+    assert_eq!(shown(&model), (5, "cause".to_owned()));
+    press(&mut model, "⏎");
+    assert!(matches!(&model.overlay, Some(Overlay::Text { text, .. }) if text.contains("It began at checkout.")));
+    press(&mut model, "⎋jj");
+    assert_eq!(shown(&model).1, "finding metric checkout pool");
+    press(&mut model, " ");
+    assert_eq!(shown(&model), (12, "finding metric checkout pool".to_owned()));
+    press(&mut model, "jj");
+    assert_eq!(shown(&model).1, "detail metric checkout worker 2");
+    press(&mut model, " ");
+    assert_eq!(shown(&model), (5, "finding metric checkout pool".to_owned()), "a finding behind another one folds it");
+    // A wide terminal has room for some of them, and the selection stays on its row when data arrive.
+    model.room.as_mut().unwrap().overview.folds.clear();
+    model.size = (140, 40);
+    assert_eq!(shown(&model), (9, "finding metric checkout pool".to_owned()));
+    let investigation = model.room.as_mut().unwrap().incident.as_mut().unwrap().investigation.as_mut().unwrap();
+    investigation.findings.insert(1, CitedFinding { title: "new".into(), ..CitedFinding::default() });
+    assert_eq!(shown(&model), (10, "finding metric checkout pool".to_owned()));
+    press(&mut model, "⏎");
+    let room = model.room.as_ref().unwrap();
+    assert_eq!((room.tab, room.evidence), (Tab::Signals, Some(EvidenceId(1))));
+    press(&mut model, "1G");
+    assert_eq!(shown(&model).1, "finding severity  Proposed severity SEV4: 1 alert, none critical");
 }
 
 #[test]

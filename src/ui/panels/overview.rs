@@ -4,62 +4,130 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
+use super::cause::{self, RowLine};
 use crate::app::action::Action;
 use crate::app::model::Model;
+use crate::app::overview::{OverviewRow, ROOMY_WIDTH};
 use crate::app::room::Room;
 use crate::app::update::{AlertVisibility, alert_visibility};
 use crate::incident::gate::gates;
 use crate::incident::{
-    ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, Role, Situation, SourceStatus, Verdict,
+    ActionScope, CitedFinding, CitedSuspect, FindingKind, GateItem, Incident, Milestone, Role, Situation, SourceStatus, Verdict,
 };
 use crate::telemetry::Timestamp;
 use crate::telemetry::silence::ListedSilence;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 use crate::ui::theme::{Meaning, Theme};
-use crate::ui::widgets::{cited, frame as bordered, scrolled};
+use crate::ui::widgets::{cited, frame as bordered, put, scrolled};
 use crate::ui::{ViewCache, text};
 
-/// Draws the overview tab: three columns in a wide terminal, one in a narrow one.
+/// Draws the overview tab: what most likely happened above three columns in a wide terminal, or all in one column.
 pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
-    let columns: Vec<Rect> = if area.width >= 140 {
-        Layout::horizontal([Constraint::Percentage(29), Constraint::Percentage(45), Constraint::Percentage(26)])
-            .split(area)
-            .to_vec()
-    } else if area.width >= 100 {
-        let halves = Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)]).split(area).to_vec();
-        let right = halves.get(1).copied().unwrap_or(area);
-        let stacked = Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).split(right).to_vec();
-        [stacked.first(), halves.first(), stacked.get(1)].into_iter().flatten().copied().collect()
-    } else {
-        Vec::new()
-    };
-    if let [left, middle, right] = columns.as_slice() {
-        draw(theme, frame, *left, "Summary".to_owned(), |w| summary(model, incident, theme, w), 0);
-        let limit = draw(theme, frame, *middle, findings_title(incident), |w| findings(model, incident, theme, w), room.scroll);
-        cache.scroll_limit = limit;
-        draw(theme, frame, *right, "People and timers".to_owned(), |w| people(model, incident, theme, w), 0);
+    let rows = room.overview_rows(frame.area().width);
+    let place = (!rows.is_empty()).then(|| room.overview_position(&rows));
+    let selection = Selection { place, scroll: room.scroll, reveals: room.overview.reveals };
+    let plain = |lines: Vec<Line<'static>>| lines.into_iter().map(|l| (l, None)).collect::<Vec<RowLine>>();
+    if area.width < ROOMY_WIDTH {
+        let draw_lines = |w: usize| {
+            let gap = || vec![(Line::default(), None)];
+            // In a narrow terminal what was found comes first: impact and hypotheses may still be empty.
+            [
+                plain(severity_and_title(model, incident, theme, w)),
+                gap(),
+                vec![(heading(theme, &cause::title(incident)), None)],
+                cause::lines(model, room, incident, &rows, theme, w),
+                gap(),
+                vec![(heading(theme, &findings_title(incident)), None)],
+                findings(incident, &rows, theme, w),
+                gap(),
+                plain(next(model, incident, theme, w)),
+                gap(),
+                plain(alerts(model, incident, theme, w)),
+                gap(),
+                plain(impact_and_hypotheses(model, incident, theme, w)),
+                gap(),
+                plain(people(model, incident, theme, w)),
+            ]
+            .concat()
+        };
+        draw_rows(theme, cache, frame, area, "Overview".to_owned(), draw_lines, &selection);
         return;
     }
-    cache.scroll_limit = draw(
-        theme,
-        frame,
-        area,
-        findings_title(incident),
-        |w| {
-            // In a narrow terminal the findings come first: impact and hypotheses may still be empty.
-            let parts = [
-                current_state(model, incident, theme, w),
-                findings(model, incident, theme, w),
-                next(model, incident, theme, w),
-                impact_and_hypotheses(model, incident, theme, w),
-                people(model, incident, theme, w),
-            ];
-            parts.join(&Line::default())
-        },
-        room.scroll,
-    );
+    let inner = usize::from(area.width.saturating_sub(4));
+    let card = cause::lines(model, room, incident, &rows, theme, inner);
+    let height = u16::try_from(card.len() + 2).unwrap_or(u16::MAX).min(area.height / 2);
+    let [top, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas::<2>(area);
+    let block = bordered(theme, cause::title(incident), true);
+    let within = block.inner(top);
+    frame.render_widget(block, top);
+    let within = Rect { x: within.x + 1, width: within.width.saturating_sub(2), ..within };
+    for (row, (line, of)) in card.iter().enumerate() {
+        let selected = of.is_some() && *of == place;
+        put(frame.buffer_mut(), within, row, line, selected.then(|| theme.style(Meaning::Selection)));
+    }
+    let (left, middle, right) = columns(below);
+    draw(theme, frame, left, "Summary".to_owned(), |w| summary(model, incident, theme, w), 0);
+    let list = |w: usize| findings(incident, &rows, theme, w);
+    draw_rows(theme, cache, frame, middle, findings_title(incident), list, &selection);
+    draw(theme, frame, right, "People and timers".to_owned(), |w| people(model, incident, theme, w), 0);
+}
+
+/// The places of the summary, the findings and the people: side by side, or the findings beside the two others.
+fn columns(area: Rect) -> (Rect, Rect, Rect) {
+    if area.width >= 140 {
+        let shares = [Constraint::Percentage(29), Constraint::Percentage(45), Constraint::Percentage(26)];
+        let [left, middle, right] = Layout::horizontal(shares).areas::<3>(area);
+        return (left, middle, right);
+    }
+    let [left, right] = Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)]).areas::<2>(area);
+    let [top, bottom] = Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas::<2>(right);
+    (top, left, bottom)
+}
+
+/// What is selected, and how far the rows are scrolled.
+struct Selection {
+    place: Option<usize>,
+    scroll: usize,
+    /// Whether the selected row must be scrolled into view.
+    reveals: bool,
+}
+
+/// Draws a column of rows with the selected one, which is scrolled into view after it was selected.
+fn draw_rows(
+    theme: &Theme,
+    cache: &mut ViewCache,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    title: String,
+    lines: impl FnOnce(usize) -> Vec<RowLine>,
+    selection: &Selection,
+) {
+    let block = bordered(theme, title, false);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let lines = lines(usize::from(inner.width));
+    let height = usize::from(inner.height);
+    let limit = lines.len().saturating_sub(height);
+    let is_selected = |of: &Option<usize>| of.is_some() && *of == selection.place;
+    let mut offset = selection.scroll.min(limit);
+    if selection.reveals
+        && let (Some(first), Some(last)) =
+            (lines.iter().position(|(_, of)| is_selected(of)), lines.iter().rposition(|(_, of)| is_selected(of)))
+    {
+        if first < offset {
+            offset = first;
+        } else if last >= offset + height {
+            offset = (last + 1).saturating_sub(height);
+        }
+        cache.scrolled_to = Some(offset);
+    }
+    for (row, (line, of)) in lines.iter().skip(offset).take(height).enumerate() {
+        put(frame.buffer_mut(), inner, row, line, is_selected(of).then(|| theme.style(Meaning::Selection)));
+    }
+    cache.scroll_limit = limit;
 }
 
 /// Draws a column with a title. Returns its largest useful scroll offset.
@@ -81,7 +149,10 @@ fn draw(
 
 fn findings_title(incident: &Incident) -> String {
     match &incident.investigation {
-        Some(i) => format!("Findings {} · window {}", i.findings.len(), i.window.label()),
+        Some(i) => {
+            let listed = i.findings.iter().filter(|f| f.kind != FindingKind::Conclusion).count();
+            format!("Findings {listed} · window {}", i.window.label())
+        }
         None => "Findings".to_owned(),
     }
 }
@@ -109,15 +180,16 @@ fn warning_wrapped(theme: &Theme, words: &str, width: usize) -> Vec<Line<'static
 /// The left column of a wide terminal.
 fn summary(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let parts = [
-        current_state(model, incident, theme, width),
+        severity_and_title(model, incident, theme, width),
+        alerts(model, incident, theme, width),
         impact_and_hypotheses(model, incident, theme, width),
         next(model, incident, theme, width),
     ];
     parts.join(&Line::default())
 }
 
-/// Severity, status, title and linked alerts.
-fn current_state(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+/// Severity with its meaning, status and title.
+fn severity_and_title(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let head = &incident.head;
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{} ", head.severity), theme.style(Meaning::for_severity(head.severity))),
@@ -126,8 +198,12 @@ fn current_state(model: &Model, incident: &Incident, theme: &Theme, width: usize
     ])];
     lines.extend(wrapped(theme, &head.title, width));
     lines.extend(muted_wrapped(theme, model.matrix.meaning(head.severity), width));
-    lines.push(Line::default());
-    lines.push(heading(theme, &format!("Alerts {}", incident.alerts.len())));
+    lines
+}
+
+/// The linked alerts with their states, and the silences that hide them.
+fn alerts(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let mut lines = vec![heading(theme, &format!("Alerts {}", incident.alerts.len()))];
     if incident.alerts.is_empty() {
         let words = format!("No alerts linked. Press {} on the board to link some.", model.key(Action::Link));
         lines.extend(muted_wrapped(theme, &words, width));
@@ -248,7 +324,7 @@ fn next_step(model: &Model, incident: &Incident) -> String {
 }
 
 /// The symbol of a finding. The help explains all of them.
-fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
+fn glyph(finding: &CitedFinding, suspects: &[CitedSuspect]) -> (&'static str, Meaning) {
     match finding.kind {
         FindingKind::Conclusion | FindingKind::Verdict
             if matches!(finding.situation, Some(Situation::Healthy | Situation::Recovered)) =>
@@ -261,9 +337,17 @@ fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
         FindingKind::Severity => ("!", Meaning::Warn),
         FindingKind::Suspect => ("◎", Meaning::Bad),
         FindingKind::Contradiction => ("⊘", Meaning::Muted),
-        FindingKind::Metric => ("▲", Meaning::Accent),
+        FindingKind::Metric => {
+            // A series without a direction of its own is a group, or was not ranked.
+            let is_it = |s: &&CitedSuspect| s.service == finding.service && Some(&s.title) == finding.subject.as_ref();
+            match suspects.iter().find(is_it).map(|s| s.direction.as_str()) {
+                Some("up") => ("▲", Meaning::Accent),
+                Some("down") => ("▼", Meaning::Accent),
+                _ => ("∿", Meaning::Accent),
+            }
+        }
         FindingKind::Pattern => ("≋", Meaning::Warn),
-        FindingKind::Change => ("◆", Meaning::Accent),
+        FindingKind::Change => ("◇", Meaning::Accent),
         FindingKind::Dependency => ("⇄", Meaning::Muted),
         FindingKind::Slo => ("◔", Meaning::Bad),
         FindingKind::Saturation => ("▮", Meaning::Warn),
@@ -274,55 +358,45 @@ fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
     }
 }
 
-/// Number of the findings behind a summary that are listed below it.
-const MAX_LISTED: usize = 4;
-
-/// A finding: the conclusion as a paragraph, a summary with the findings behind it, one line each.
-fn finding_lines(f: &CitedFinding, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let tagged = |f: &CitedFinding| {
-        let tags: String = f.evidence.iter().take(3).map(|e| format!("[{e}]")).collect();
-        let is_text = matches!(f.kind, FindingKind::Gap | FindingKind::Conclusion)
-            && (f.details.is_empty() || f.kind == FindingKind::Conclusion);
-        format!("{} {tags}", if is_text { &f.text } else { &f.title })
-    };
-    let (mark, meaning) = glyph(f);
-    let mut lines = Vec::new();
-    for (i, line) in text::wrap(tagged(f).trim_end(), width.saturating_sub(2)).iter().enumerate() {
-        let lead = if i == 0 { Span::styled(format!("{mark} "), theme.style(meaning)) } else { Span::raw("  ") };
-        let mut spans = vec![lead];
-        spans.extend(cited(theme, line));
-        lines.push(Line::from(spans));
-    }
-    if f.kind == FindingKind::Conclusion {
-        lines.push(Line::default());
-        return lines;
-    }
-    // The first of them is the title.
-    for detail in f.details.iter().skip(1).take(MAX_LISTED) {
-        let mut spans = vec![Span::raw("  ")];
-        spans.extend(cited(theme, &text::fit(&tagged(detail), width.saturating_sub(2))));
-        lines.push(Line::from(spans));
-    }
-    lines
+/// The words of a finding with its evidence.
+fn tagged(f: &CitedFinding) -> String {
+    let tags: String = f.evidence.iter().take(3).map(|e| format!("[{e}]")).collect();
+    let is_text = f.kind == FindingKind::Gap && f.details.is_empty();
+    format!("{} {tags}", if is_text { &f.text } else { &f.title }).trim_end().to_owned()
 }
 
-/// The findings with their evidence, most important first.
-fn findings(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let Some(investigation) = &incident.investigation else {
-        let words = if is_gathering(model) {
-            "Gathering evidence from all sources …".to_owned()
-        } else {
-            format!("Not investigated yet. Press {} to gather evidence from all sources.", model.key(Action::Investigate))
-        };
-        return muted_wrapped(theme, &words, width);
-    };
-    let mut lines = Vec::new();
-    for f in &investigation.findings {
-        lines.extend(finding_lines(f, theme, width));
+/// The findings below the conclusion, most important first, each with those behind it that are unfolded.
+fn findings(incident: &Incident, rows: &[OverviewRow<'_>], theme: &Theme, width: usize) -> Vec<RowLine> {
+    let Some(investigation) = &incident.investigation else { return Vec::new() };
+    let mut lines: Vec<RowLine> = Vec::new();
+    for (n, row) in rows.iter().enumerate() {
+        match row {
+            OverviewRow::Finding { finding, hidden, is_open } => {
+                let (mark, meaning) = glyph(finding, &investigation.suspects);
+                let fold = match (hidden, is_open) {
+                    (0, true) => "▾",
+                    (0, false) => " ",
+                    _ => "▸",
+                };
+                for (i, words) in text::wrap(&tagged(finding), width.saturating_sub(4)).iter().enumerate() {
+                    let lead = if i == 0 {
+                        [Span::raw(format!("{fold} ")), Span::styled(format!("{mark} "), theme.style(meaning))]
+                    } else {
+                        [Span::raw("  "), Span::raw("  ")]
+                    };
+                    lines.push((Line::from([lead.to_vec(), cited(theme, words)].concat()), Some(n)));
+                }
+            }
+            OverviewRow::Detail(detail) => {
+                let words = cited(theme, &text::fit(&tagged(detail), width.saturating_sub(4)));
+                lines.push((Line::from([vec![Span::raw("    ")], words].concat()), Some(n)));
+            }
+            _ => {}
+        }
     }
     let failed = investigation.sources.iter().filter(|s| s.status != SourceStatus::Ok).count();
     if failed > 0 {
-        lines.push(Line::from(Span::styled(format!("{} failed", count(failed, "source")), theme.style(Meaning::Warn))));
+        lines.push((Line::from(Span::styled(format!("{} failed", count(failed, "source")), theme.style(Meaning::Warn))), None));
     }
     lines
 }
