@@ -72,6 +72,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
     if let Some(overlay) = &model.overlay {
         panels::overlay::render(model, theme, cache, overlay, frame, body);
     }
+    panels::footer::message(model, theme, frame, body);
 }
 
 /// A rectangle of at most the given size, centered in `area`.

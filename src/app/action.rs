@@ -171,7 +171,7 @@ actions! {
     Top, "top", Everywhere, "top", "Go to the first row", false;
     Bottom, "bottom", Everywhere, "bottom", "Go to the last row", false;
     Back, "back", Everywhere, "back", "Close the open dialog or text, or clear the filter", false;
-    Quit, "quit", Everywhere, "quit", "Leave the incident room; on the board, quit", false;
+    Quit, "quit", Everywhere, "leave", "Leave the incident room; on the board, quit", false;
     Help, "help", Everywhere, "keys", "Show all keys of this view", false;
     Palette, "palette", Everywhere, "commands", "Find a command by name", false;
     Filter, "filter", Everywhere, "filter", "Filter this list: word, !word, ~regex", false;
@@ -246,7 +246,7 @@ actions! {
     OpenEvidence, "open-evidence", Signals, "open", "Show the selected evidence in full", false;
     MarkSignal, "mark-signal", Signals, "mark", "Add this series to the timeline, with its evidence", true;
     CopyQuery, "copy-query", Signals, "copy query", "Copy the exact query", false;
-    OpenEntry, "open-entry", Timeline, "open", "Show the evidence of this entry", false;
+    OpenEntry, "open-entry", Timeline, "open", "Show the evidence of this entry, or its whole text", false;
     Correct, "correct", Timeline, "correct", "Correct this entry; the original is kept", true;
     GraphAt, "graph-at", Timeline, "graph", "Show the graph at the time of this entry", false;
     LogAt, "log-at", Timeline, "logs at time", "Show the logs at the time of this entry", false;
@@ -273,7 +273,7 @@ actions! {
     AskPostmortem, "ask-postmortem", Assistant, "post-mortem", "Run the post-mortem prompt", true;
     NextSpot, "next-spot", Assistant, "next item", "Select the next citation, flagged sentence or proposal", false;
     PreviousSpot, "previous-spot", Assistant, "previous item", "Select the previous citation, flagged sentence or proposal", false;
-    OpenSpot, "open-spot", Assistant, "open", "Open the selected citation, reason or proposal; without one, run the troubleshoot prompt", false;
+    OpenSpot, "open-spot", Assistant, "open", "Open or select a citation, reason or proposal; without an answer, troubleshoot", false;
     RefuteProposal, "refute-proposal", Assistant, "refute", "Refute the selected proposal, with a reason", true;
     AskAgain, "ask-again", Assistant, "ask again", "Ask the same question again, with the evidence as it is now", true;
     EditQuestion, "edit-question", Assistant, "edit question", "Edit the question of the selected answer and ask again", true;
@@ -318,7 +318,7 @@ actions! {
     Submit, "submit", Line, "ok", "Accept the text", false;
     NewLine, "new-line", Line, "new line", "Insert a line break, in fields that accept several lines", false;
     EditText, "edit-text", Line, "editor", "Edit the text in $VISUAL or $EDITOR", false;
-    Complete, "complete", Line, "complete", "Complete what was typed, in a slash command", false;
+    Complete, "complete", Line, "complete", "Complete a name, or a slash command", false;
     Recall, "recall", Line, "recall", "Recall the previous text", false;
     RecallNext, "recall-next", Line, "recall next", "Recall the next text", false;
     NextField, "next-field", Form, "field", "Go to the next field", false;

@@ -43,6 +43,11 @@ impl TextField {
         Self { cursor: text.len(), text, ..Self::default() }
     }
 
+    /// A text with the cursor at its start, for one that is read before it is changed.
+    pub(crate) fn from_start(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
     /// The same field, for several lines or for one.
     pub(crate) fn with_lines(self, is_multiline: bool) -> Self {
         Self { is_multiline, ..self }

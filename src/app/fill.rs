@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::analysis::exit_criteria;
-use crate::incident::action::ActionState;
-use crate::incident::command::{NewAction, NewMitigation};
+use crate::incident::action::{ActionState, item_parts, parse_due};
+use crate::incident::command::NewMitigation;
 use crate::incident::{CardState, Command, NextUpdate};
 use crate::playbook::HOLDS_FOR_SECS;
 use crate::telemetry::Moment;
@@ -18,7 +18,7 @@ use crate::telemetry::time::parse_duration;
 /// # Errors
 /// A hint on what to type, if the text does not have the expected form.
 #[expect(clippy::too_many_lines, reason = "one arm per command")]
-pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> {
+pub(crate) fn fill(mut command: Command, text: &str, today: time::Date) -> Result<Command, String> {
     let typed = text.trim().to_owned();
     match &mut command {
         Command::Note { text, .. }
@@ -40,7 +40,8 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
             *reason = Some(typed);
         }
         Command::Assign { holder, .. } => *holder = typed,
-        Command::AddAction(NewAction { text, .. }) | Command::ProposeMitigation(NewMitigation { text, .. }) => *text = typed,
+        Command::AddAction(new) => (new.text, new.owner, new.due, new.priority) = item_parts(&typed, today),
+        Command::ProposeMitigation(NewMitigation { text, .. }) => *text = typed,
         Command::ChangeMitigation { state, approved_by, result, .. } => {
             let field = if *state == CardState::Started { approved_by } else { result };
             *field = (!typed.is_empty()).then_some(typed);
@@ -81,6 +82,8 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
         Command::ChangeAction { change, .. } => {
             if change.state == Some(ActionState::Dropped) {
                 change.result = Some(typed);
+            } else if let Some(due) = &mut change.due {
+                *due = parse_due(&typed, today)?;
             } else if let Some(value) = [&mut change.owner, &mut change.due, &mut change.priority].into_iter().flatten().next() {
                 *value = typed;
             }
@@ -182,12 +185,14 @@ fn path_and_note(typed: &str) -> (PathBuf, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TODAY: time::Date = time::macros::date!(2026 - 12 - 02);
     use crate::incident::{ActionChange, ActionId, Milestone};
 
     #[test]
     fn parses_a_task() {
         let template = Command::Task { name: String::new(), text: String::new(), minutes: 10 };
-        let task = |line| fill(template.clone(), line);
+        let task = |line| fill(template.clone(), line, TODAY);
         assert_eq!(
             task("ben 5m check the replica"),
             Ok(Command::Task { name: "ben".into(), text: "check the replica".into(), minutes: 5 })
@@ -213,17 +218,18 @@ mod tests {
     #[test]
     fn fills_in_the_parameter_that_is_set() {
         let owner = ActionChange { owner: Some(String::new()), ..ActionChange::default() };
-        let filled = fill(Command::ChangeAction { action: ActionId(1), change: owner }, "ben");
+        let filled = fill(Command::ChangeAction { action: ActionId(1), change: owner }, "ben", TODAY);
         let Ok(Command::ChangeAction { change, .. }) = filled else { panic!("{filled:?}") };
         assert_eq!((change.owner.as_deref(), change.due), (Some("ben"), None));
         let time =
             Command::Time { moment: Milestone::Detected, time: "now".parse().unwrap(), reason: String::new(), exception: None };
-        let Ok(Command::Time { reason, exception, .. }) = fill(time.clone(), "09:27\na mail\n!no clock") else { panic!() };
+        let Ok(Command::Time { reason, exception, .. }) = fill(time.clone(), "09:27\na mail\n!no clock", TODAY) else { panic!() };
         assert_eq!((reason.as_str(), exception.as_deref()), ("a mail", Some("no clock")));
         let again = Command::CompleteAction { action: ActionId(1), result: None };
-        assert!(matches!(fill(again.clone(), "again\n10 still looking"), Ok(Command::Report { again_in: Some(_), .. })));
-        assert!(matches!(fill(again, "against the plan"), Ok(Command::CompleteAction { .. })));
-        let Ok(Command::Time { reason, exception, .. }) = fill(time, "09:27 a customer called ! the clock was wrong") else {
+        assert!(matches!(fill(again.clone(), "again\n10 still looking", TODAY), Ok(Command::Report { again_in: Some(_), .. })));
+        assert!(matches!(fill(again, "against the plan", TODAY), Ok(Command::CompleteAction { .. })));
+        let Ok(Command::Time { reason, exception, .. }) = fill(time, "09:27 a customer called ! the clock was wrong", TODAY)
+        else {
             panic!()
         };
         assert_eq!((reason.as_str(), exception.as_deref()), ("a customer called", Some("the clock was wrong")));

@@ -11,7 +11,7 @@ use super::chord::Chord;
 use super::keymap::Keymap;
 use super::logs::Logs;
 use super::msg::{Effect, StoreState};
-use super::overlay::Overlay;
+use super::overlay::{InputDialog, Overlay};
 use super::room::{Room, Tab};
 use crate::incident::{Audience, Matrix};
 use crate::playbook::Library;
@@ -141,6 +141,8 @@ pub(crate) struct Model {
     pub channels: Vec<Channel>,
     /// The user's own commands: names and descriptions.
     pub commands: Vec<(String, String)>,
+    /// The dialog that was closed last with a text that was not used.
+    pub unused: Option<Box<InputDialog>>,
     /// Problems in the user's prompts, themes and keys.
     pub problems: Vec<FileProblem>,
     /// The largest useful scroll offset of the text that was drawn last.
@@ -187,6 +189,7 @@ impl Model {
             model_names: Vec::new(),
             channels: Vec::new(),
             commands: Vec::new(),
+            unused: None,
             problems: Vec::new(),
             scroll_limit: 0,
             colleagues: Vec::new(),
@@ -224,10 +227,10 @@ impl Model {
         usize::from(self.size.1 / 2).max(1)
     }
 
-    /// Shows a message in the footer: an error for 12 s, anything else for 5 s.
+    /// Shows a message above the footer: an error for 12 s, anything else for 5 s.
     pub(crate) fn say(&mut self, tone: Tone, text: impl Into<String>) {
         let secs = if tone == Tone::Bad { 12 } else { 5 };
-        // It has one row.
+        // It is one paragraph.
         let text = text.into().replace('\n', " ");
         self.toast = Some(Toast { text, tone, until: self.now + std::time::Duration::from_secs(secs) });
     }

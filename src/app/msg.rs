@@ -40,7 +40,9 @@ pub(crate) enum Msg {
     Answered(u64, Result<CheckSummary, Failure>),
     ReportReady(IncidentId, String),
     DraftReady(IncidentId, Box<Result<Draft, Failure>>),
-    /// The path that the post-mortem was exported to, and what is damaged in the records behind it.
+    /// The post-mortem was not exported to this path.
+    ExportFailed(String, Failure),
+    /// The absolute path that the post-mortem was exported to, and what is damaged in the records behind it.
     Exported(String, Option<String>),
     /// The file of an export already exists. Asks whether to replace it.
     ExportExists {

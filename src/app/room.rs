@@ -151,6 +151,9 @@ pub(crate) enum ActionRow {
     Item(usize),
 }
 
+/// The status of a question that the user has cancelled.
+pub(crate) const CANCELLING: &str = "cancelling";
+
 /// A question that is being answered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Streaming {
@@ -258,6 +261,20 @@ impl Room {
             draft_audience: Audience::Internal,
             draft_stage: None,
         }
+    }
+
+    /// Marks the question that is being answered as cancelled.
+    pub(crate) fn streaming_is_cancelled(&mut self) {
+        if let Some(s) = &mut self.streaming {
+            CANCELLING.clone_into(&mut s.status);
+        }
+    }
+
+    /// Whether `esc` clears something here: a filter, a search, a selection, or a question that is being answered.
+    pub(crate) fn can_go_back(&self, logs: &super::logs::Logs) -> bool {
+        let is_in_logs = self.tab == Tab::Logs && !(logs.search.is_empty() && logs.filter.is_empty());
+        let is_selected = self.tab == Tab::Assistant && self.conversation.selected.is_some();
+        self.streaming.is_some() || !self.filter.is_empty() || is_in_logs || is_selected
     }
 
     /// The open playbook: the one that was chosen, or else was begun last, or else matches the alerts best.

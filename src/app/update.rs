@@ -21,7 +21,7 @@ use super::action::Action;
 use super::model::{Model, Screen, Tone};
 use super::msg::{CheckSummary, CustomEffect, Effect, Msg, SendEffect, StoreState};
 use super::overlay::{ConfirmDialog, Next, Row};
-use super::room::Tab;
+use super::room::{CANCELLING, Tab};
 use crate::incident::{IncidentId, SourceStatus};
 use crate::prompt::Delta;
 use crate::telemetry::words::count;
@@ -101,7 +101,8 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::Planned(id, plan) => planned(model, id, plan),
         Msg::Answering(request, delta) => {
             let now = model.now;
-            if let Some(s) = streaming(model, request) {
+            // What still arrives of a cancelled answer is not shown; what is recorded of it is.
+            if let Some(s) = streaming(model, request).filter(|s| s.status != CANCELLING) {
                 match delta {
                     Delta::Waiting(what) => s.status = what,
                     Delta::Asked(usual) => (s.asked, s.expected) = (Some(now), usual),
@@ -149,11 +150,12 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::Exported(path, damage) => {
             match damage {
-                None => model.say(Tone::Good, format!("The post-mortem was exported to {path}.")),
+                None => model.say(Tone::Good, format!("The post-mortem was exported to {path}")),
                 Some(what) => model.say(Tone::Bad, format!("Exported to {path}, but the records are damaged: {what}")),
             }
             Vec::new()
         }
+        Msg::ExportFailed(path, failure) => perform::export_again(model, path, &sentence(&failure)),
         Msg::ExportExists { id, path } => {
             let lines = vec![format!("{path} already exists. Replace it?")];
             let effect = Effect::Export { id, path, replace: true };
@@ -162,6 +164,9 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::StoreChanged(state) => store_changed(model, state),
         Msg::TextReady(title, text) => {
+            if model.toast.as_ref().is_some_and(|t| t.text == logs::READING) {
+                model.toast = None;
+            }
             // Do not replace anything that was opened in the meantime.
             if model.overlay.is_none() {
                 model.overlay = Some(super::Overlay::Text { title, text, scroll: 0 });
@@ -412,9 +417,8 @@ fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), Fai
 }
 
 fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failure>) -> Vec<Effect> {
-    if streaming(model, request).is_none() {
-        return Vec::new();
-    }
+    let Some(s) = streaming(model, request) else { return Vec::new() };
+    let was_cancelled = s.status == CANCELLING;
     let id = model.room.as_mut().map(|room| {
         room.streaming = None;
         room.id
@@ -427,6 +431,7 @@ fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failur
                 format!("{}. {next}", verdict.text.trim_end_matches('.')),
             );
         }
+        Err(_) if was_cancelled => model.say(Tone::Plain, "Cancelled. Nothing of the answer had arrived."),
         Err(e) => model.say(Tone::Bad, sentence(&e)),
     }
     id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()

@@ -126,6 +126,79 @@ pub fn parse_date(text: &str) -> Result<String, String> {
     }
 }
 
+/// Reads a date as people type it: `2026-12-01`, `today`, `tomorrow`, `fri` (the next one), `3d`, `2 weeks`. Gives it back in the
+/// first form.
+///
+/// # Errors
+/// The forms that it may have, with the date that is nearest to what is meant.
+pub fn parse_due(text: &str, today: time::Date) -> Result<String, String> {
+    let lower = text.trim().to_lowercase();
+    let written = lower.strip_prefix("in ").unwrap_or(&lower).trim();
+    let digits = written.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = written.split_at_checked(digits).unwrap_or_default();
+    let unit_days = match unit.trim() {
+        "d" | "day" | "days" => Some(1),
+        "w" | "week" | "weeks" => Some(7),
+        _ => None,
+    };
+    let weekday = |name: &str| {
+        let days = 1..=7;
+        days.map(i64::from).find(|n| {
+            let day = (today + time::Duration::days(*n)).weekday().to_string().to_lowercase();
+            name.len() >= 3 && day.starts_with(name)
+        })
+    };
+    let after = match (written, number.parse::<i64>().ok().zip(unit_days)) {
+        ("today", _) => Some(0),
+        ("tomorrow", _) => Some(1),
+        (_, Some((n, days))) if n <= 3650 => Some(n * days),
+        (name, _) => weekday(name.strip_prefix("next ").unwrap_or(name)),
+    };
+    let format = time::macros::format_description!("[year]-[month]-[day]");
+    let dated = |days: i64| (today + time::Duration::days(days)).format(format).unwrap_or_default();
+    match after {
+        Some(days) => Ok(dated(days)),
+        None => parse_date(text)
+            .map_err(|_| format!("'{}' is not a date; use one such as {}, fri, tomorrow or 3d", text.trim(), dated(7))),
+    }
+}
+
+/// Takes an action item apart as people type it: the text, then `@owner`, a due date and a priority, in any order.
+/// `fix the pool limit @ana fri p1`. The words `due` and `by` may precede the date.
+pub fn item_parts(typed: &str, today: time::Date) -> (String, Option<String>, Option<String>, Option<String>) {
+    let mut words: Vec<&str> = typed.split_whitespace().collect();
+    let (mut owner, mut due, mut priority) = (None, None, None);
+    while words.len() > 1 {
+        let last = words.last().copied().unwrap_or_default();
+        let name = last.strip_prefix('@').filter(|n| !n.is_empty());
+        // A number and its unit may be two words: `in 2 weeks`.
+        let pair = words.get(words.len().saturating_sub(2)..).map(|w| w.join(" ")).unwrap_or_default();
+        if let (Some(name), None) = (name, &owner) {
+            owner = Some(name.to_owned());
+            words.pop();
+        } else if let (Ok(found), None) = (parse_priority(last), &priority) {
+            priority = Some(found);
+            words.pop();
+        } else if let (Ok(date), None) = (parse_due(last, today), &due) {
+            due = Some(date);
+            words.pop();
+        } else if let (Ok(date), None, true) = (parse_due(&pair, today), &due, words.len() > 2) {
+            due = Some(date);
+            words.truncate(words.len() - 2);
+        } else {
+            break;
+        }
+        if due.is_some() {
+            while words.len() > 1 && words.last().is_some_and(|w| ["due", "by", "in", "until", "next", "on"].contains(w)) {
+                words.pop();
+            }
+        }
+    }
+    // A text of several lines keeps them.
+    let text = if owner.is_none() && due.is_none() && priority.is_none() { typed.trim().to_owned() } else { words.join(" ") };
+    (text, owner, due, priority)
+}
+
 /// Reads a priority, `P1` (highest) to `P4`; gives it back in capitals.
 pub fn parse_priority(text: &str) -> Result<String, String> {
     let upper = text.trim().to_ascii_uppercase();
@@ -246,5 +319,48 @@ impl ActionChange {
         parts.extend(self.check_back_at.map(|at| format!("report due at {} UTC", at.clock(time::UtcOffset::UTC))));
         parts.extend(self.result.clone());
         parts.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_due_dates_as_people_type_them() {
+        // A Wednesday.
+        let today = time::macros::date!(2026 - 12 - 02);
+        for (typed, date) in [
+            ("2026-12-05", "2026-12-05"),
+            ("today", "2026-12-02"),
+            ("Tomorrow", "2026-12-03"),
+            ("fri", "2026-12-04"),
+            ("wed", "2026-12-09"),
+            ("next monday", "2026-12-07"),
+            ("3d", "2026-12-05"),
+            ("in 2 weeks", "2026-12-16"),
+        ] {
+            assert_eq!(parse_due(typed, today).as_deref(), Ok(date), "{typed}");
+        }
+        for typed in ["", "soon", "fr", "31.12.", "2026-13-01", "99999d"] {
+            assert!(parse_due(typed, today).is_err_and(|e| e.contains("2026-12-09")), "{typed}");
+        }
+    }
+
+    #[test]
+    fn takes_an_action_item_apart() {
+        let today = time::macros::date!(2026 - 12 - 02);
+        for (typed, text, owner, due, priority) in [
+            ("fix the pool limit @ana fri p1", "fix the pool limit", Some("ana"), Some("2026-12-04"), Some("P1")),
+            ("fix the pool limit P2 by 2026-12-20 @ben", "fix the pool limit", Some("ben"), Some("2026-12-20"), Some("P2")),
+            ("raise it due in 3 days", "raise it", None, Some("2026-12-05"), None),
+            ("test the fri build @ana", "test the fri build", Some("ana"), None, None),
+            ("ask @ana about the pool", "ask @ana about the pool", None, None, None),
+            ("two\nlines", "two\nlines", None, None, None),
+            ("fri", "fri", None, None, None),
+        ] {
+            let owned = |t: Option<&str>| t.map(str::to_owned);
+            assert_eq!(item_parts(typed, today), (text.to_owned(), owned(owner), owned(due), owned(priority)), "{typed}");
+        }
     }
 }

@@ -176,6 +176,16 @@ impl CitedFinding {
         Some((severity.parse().ok()?, reason)).filter(|_| self.kind == FindingKind::Severity)
     }
 
+    /// The likely cause in one sentence with its evidence, such as `checkout: db_pool is at 100%, after checkout version 1.41.3 →
+    /// 1.42.0 [E6][E8]`; `None` if this is not a conclusion with an origin.
+    pub fn in_short(&self) -> Option<String> {
+        let parts = self.conclusion.as_ref().filter(|p| !p.origins.is_empty())?;
+        let how = parts.mechanism.as_deref().unwrap_or("it began there");
+        let after = parts.trigger.as_ref().map(|t| format!(", after {t}")).unwrap_or_default();
+        let tags: String = self.evidence.iter().take(3).map(|e| format!("[{e}]")).collect();
+        Some(format!("{}: {how}{after} {tags}", parts.origins.join(" and ")).trim_end().to_owned())
+    }
+
     /// The findings behind this one: those that it sums up, or itself.
     pub fn parts(&self) -> &[CitedFinding] {
         if self.details.is_empty() { std::slice::from_ref(self) } else { &self.details }

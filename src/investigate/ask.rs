@@ -169,12 +169,11 @@ impl Desk {
                 .into());
         }
         let prompt = self.library.get(text);
-        // A single word that is not a prompt is more often a mistyped id than a question.
-        if prompt.is_none() && !text.contains(' ') {
-            let ids: Vec<&str> = self.library.all().map(|p| p.id.as_str()).collect();
-            let hint = crate::telemetry::words::nearest(text, ids.iter().copied())
-                .map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
-            let remedy = format!("{hint}The prompts are {}. A question has several words.", ids.join(", "));
+        let ids: Vec<&str> = self.library.all().map(|p| p.id.as_str()).collect();
+        // A single word that is nearly a prompt is a mistyped one; any other, such as "why", is a question.
+        let meant = crate::telemetry::words::nearest(text, ids.iter().copied()).filter(|_| !text.contains(' '));
+        if let (None, Some(meant)) = (prompt, meant) {
+            let remedy = format!("Did you mean '{meant}'? The prompts are {}.", ids.join(", "));
             return Err(Refusal::not_found(format!("there is no prompt '{text}'")).advise(remedy).into());
         }
         let file = prompt
@@ -268,7 +267,13 @@ impl Desk {
     }
 
     /// The incident with the evidence that a question needs.
-    pub(super) async fn prepare(&self, id: IncidentId, question: &Question, progress: &Progress) -> Result<Incident, DeskError> {
+    pub(super) async fn prepare(
+        &self,
+        id: IncidentId,
+        question: &Question,
+        cancel: &CancellationToken,
+        progress: &Progress,
+    ) -> Result<Incident, DeskError> {
         let incident = self.journal.incident(id).await?;
         // A wrong thread or entry is known before anything is read.
         place_of(question, &incident)?;
@@ -276,7 +281,10 @@ impl Desk {
             return Ok(incident);
         }
         // The alerts of a declaration are evidence before anything was investigated. An investigation may be running.
-        drop(self.investigating.lock().await);
+        tokio::select! {
+            () = cancel.cancelled() => return Err(cancelled()),
+            running = self.investigating.lock() => drop(running),
+        }
         let incident = self.journal.incident(id).await?;
         if question.window.is_some() || incident.investigation.is_none() {
             return Box::pin(self.investigate(id, question.window, progress)).await;
@@ -292,7 +300,19 @@ impl Desk {
         sink: &mpsc::Sender<Delta>,
         cancel: &CancellationToken,
     ) -> Result<Given, DeskError> {
-        let (plan, answer, attempts) = Box::pin(self.answer_from_models(incident, question, sink, cancel)).await?;
+        let (plan, mut answer, attempts) = Box::pin(self.answer_from_models(incident, question, sink, cancel)).await?;
+        if answer.source == AnswerSource::Rules && cancel.is_cancelled() {
+            let Some(last) = attempts.last() else { return Err(cancelled()) };
+            // What was sent can be read in the audit, so the empty answer is recorded.
+            answer = Answer {
+                source: AnswerSource::Llm,
+                model: Some(last.model.clone()),
+                answer: String::new(),
+                partial: true,
+                fallback_reason: Some("cancelled before any text arrived".to_owned()),
+                ..answer
+            };
+        }
         if answer.source == AnswerSource::Rules {
             let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
         }
@@ -499,6 +519,11 @@ impl Desk {
             }
         }
     }
+}
+
+/// The question was cancelled before there was anything to record.
+fn cancelled() -> DeskError {
+    Refusal::invalid("the question was cancelled before any of the answer had arrived").advise("Ask again.").into()
 }
 
 /// The price of so many tokens; `None` if the price of the model is not known.

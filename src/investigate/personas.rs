@@ -35,7 +35,7 @@ impl Desk {
                 .advise(format!("Ask at most {MAX_PERSONAS}."))
                 .into());
         }
-        let incident = self.prepare(id, question, progress).await?;
+        let incident = self.prepare(id, question, &cancel, progress).await?;
         let alone: Vec<Question> = match question.personas.as_slice() {
             [] => vec![question.clone()],
             all => all.iter().map(|p| Question { personas: vec![p.clone()], ..question.clone() }).collect(),

@@ -178,9 +178,10 @@ impl Runner {
                 };
                 Ok(Msg::DraftReady(id, Box::new(draft)))
             }),
-            Effect::Export { id, path, replace } => {
-                self.request(move |desk| async move { export(&desk, id, path, replace).await });
-            }
+            Effect::Export { id, path, replace } => self.request(move |desk| async move {
+                let typed = path.clone();
+                Ok(export(&desk, id, path, replace).await.unwrap_or_else(|e| Msg::ExportFailed(typed, e.failure())))
+            }),
             Effect::Enter(room) => self.room.set(room),
             Effect::Similar(id) => self.request(move |desk| async move {
                 let text = crate::incident::similar::describe(&desk.similar(id).await?);
@@ -448,6 +449,9 @@ async fn preview(desk: &Desk, id: IncidentId, question: Box<Question>) -> Result
 async fn export(desk: &Desk, id: IncidentId, path: String, replace: bool) -> Result<Msg, DeskError> {
     let format: Format = path.rsplit('.').next().and_then(|ending| ending.parse().ok()).unwrap_or(Format::Markdown);
     let file = expand_home(Path::new(&path));
+    // Where a file is must be clear also to someone who does not know the folder that warroom was started in.
+    let file = std::path::absolute(&file).unwrap_or(file);
+    let path = file.display().to_string();
     if !replace && tokio::fs::try_exists(&file).await.unwrap_or(false) {
         return Ok(Msg::ExportExists { id, path });
     }

@@ -5,7 +5,7 @@ use super::super::edit::TextField;
 use super::super::model::{Model, Running, Tone};
 use super::super::msg::{CustomEffect, Effect, StepEffect};
 use super::super::overlay::{InputDialog, ListDialog, Overlay, Purpose, Row};
-use crate::incident::{Command, Entry, EvidenceId, Incident, IncidentId};
+use crate::incident::{ActorKind, Command, Entry, EvidenceId, Incident, IncidentId};
 use crate::telemetry::Timestamp;
 
 /// The incident of the room; `None` until it has been read.
@@ -14,7 +14,15 @@ pub(super) fn current(model: &Model) -> Option<&Incident> {
 }
 
 /// Opens an overlay.
-pub(super) fn show(model: &mut Model, overlay: Overlay) -> Vec<Effect> {
+///
+/// A text that was typed into the same dialog and not used is there again, selected, so that typing replaces it.
+pub(super) fn show(model: &mut Model, mut overlay: Overlay) -> Vec<Effect> {
+    if let Overlay::Input(dialog) = &mut overlay
+        && let Some(unused) = model.unused.take_if(|u| u.title == dialog.title)
+        && (dialog.edit.text().is_empty() || dialog.edit.is_selected())
+    {
+        dialog.edit = TextField::proposed(unused.edit.text()).with_lines(dialog.edit.is_multiline());
+    }
     model.overlay = Some(overlay);
     Vec::new()
 }
@@ -78,6 +86,21 @@ pub(super) fn command_dialog(title: impl Into<String>, hint: impl Into<String>, 
 /// Opens an input dialog for the parameters of a command.
 pub(super) fn ask(model: &mut Model, title: &str, hint: &str, command: Command) -> Vec<Effect> {
     show(model, Overlay::Input(command_dialog(title, hint, command)))
+}
+
+/// The people that the incident, the open incidents and the colleagues in the room name: without doubles, the user first.
+pub(super) fn people(model: &Model) -> Vec<String> {
+    let mut names: Vec<String> = vec![model.user.clone()];
+    names.extend(model.colleagues.iter().cloned());
+    if let Some(incident) = current(model) {
+        names.extend(incident.role_spans.iter().map(|s| s.holder.clone()));
+        names.extend(incident.entries.iter().filter(|e| e.actor.kind == ActorKind::Human).map(|e| e.actor.name.clone()));
+        names.extend(incident.actions.iter().filter_map(|a| a.owner.clone()));
+    }
+    names.extend(model.board.incidents.iter().filter_map(|i| i.commander.clone()));
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|n| !n.is_empty() && seen.insert(n.to_lowercase()));
+    names
 }
 
 /// Opens a list with one row selected.

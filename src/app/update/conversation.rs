@@ -66,10 +66,13 @@ pub(super) fn select_spot(model: &mut Model, forward: bool) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Opens the selected citation, the reason of a flag, or a proposal; runs the troubleshoot prompt if nothing is selected.
+/// Opens the selected citation, the reason of a flag, or a proposal. Without a selection, selects the first; without an answer,
+/// runs the troubleshoot prompt.
 pub(super) fn open_spot(model: &mut Model) -> Vec<Effect> {
     let Some(spot) = model.room.as_ref().and_then(super::super::room::Room::selected_spot) else {
-        return start_question(model, Question::new("troubleshoot"));
+        // With answers on the screen, a person wants to open something in them, not to ask for another one.
+        let has_answers = model.room.as_ref().is_some_and(|r| !r.shown_answers().is_empty());
+        return if has_answers { select_spot(model, true) } else { start_question(model, Question::new("troubleshoot")) };
     };
     match spot.target {
         Target::Evidence(id) => show(model, Overlay::Evidence { id, scroll: 0, at: None }),

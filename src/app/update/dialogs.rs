@@ -11,7 +11,7 @@ use super::super::overlay::{
     ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette,
 };
 use super::super::room::Tab;
-use super::common::{command_dialog, current, run, run_at, run_on, say, show, with_id, write};
+use super::common::{command_dialog, current, people, run, run_at, run_on, say, show, with_id, write};
 use super::conversation::{open_question, question_typed, show_thread};
 use super::go::{go_to_finding, scroll};
 use super::lists::change_status;
@@ -191,7 +191,10 @@ fn close_or_keep(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Eff
 
 /// Cancels a dialog. Clears a filter or a search that was being typed.
 fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
+    // What was wrong in a dialog means nothing once it is closed.
+    model.toast = None;
     if let Overlay::Input(line) = overlay {
+        keep_text(model, line);
         match line.purpose {
             Purpose::Filter => set_filter(model, ""),
             Purpose::Search => model.logs.search.clear(),
@@ -199,6 +202,15 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// Keeps the text of a dialog that is closed without using it. The dialog has it again when it is opened the next time.
+fn keep_text(model: &mut Model, line: &InputDialog) {
+    let is_typed = !line.edit.text().trim().is_empty() && !line.edit.is_selected();
+    if is_typed && !matches!(line.purpose, Purpose::Filter | Purpose::Search) {
+        model.say(Tone::Plain, format!("Closed. “{}” has the text again when you open it.", line.title));
+        model.unused = Some(Box::new(line.clone()));
+    }
 }
 
 /// The selected row after an action in a list.
@@ -278,8 +290,45 @@ fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usiz
     }
 }
 
+/// Whether the text of a command is, or begins with, the name of a person, or may have one behind `@`.
+fn takes_name(command: &Command) -> bool {
+    match command {
+        Command::Assign { .. } | Command::Task { .. } | Command::AddAction(_) => true,
+        Command::ChangeAction { change, .. } => change.owner.is_some(),
+        _ => false,
+    }
+}
+
+/// Completes the name of a person at the cursor.
+fn complete_name(model: &Model, dialog: &mut InputDialog) {
+    let typed = dialog.edit.text();
+    let start = typed.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let word = typed.get(start..).unwrap_or_default();
+    let (at, prefix) = word.strip_prefix('@').map_or(("", word), |name| ("@", name));
+    let found: Vec<String> = people(model).into_iter().filter(|p| p.to_lowercase().starts_with(&prefix.to_lowercase())).collect();
+    let Some(first) = found.first() else {
+        dialog.hint = format!("No known name begins with “{prefix}”.");
+        return;
+    };
+    let common = found.iter().fold(first.as_str(), |common, other| {
+        let same = common.char_indices().zip(other.chars()).find(|((_, a), b)| a != b).map(|((i, _), _)| i);
+        common.get(..same.unwrap_or(common.len().min(other.len()))).unwrap_or(common)
+    });
+    let text = format!("{}{at}{common}", typed.get(..start).unwrap_or_default());
+    if found.len() > 1 {
+        dialog.hint = found.join("  ");
+    }
+    dialog.edit = TextField::with(text).with_lines(dialog.edit.is_multiline());
+}
+
 /// Completes a slash command: the only candidate, or as much as all have in common; the hint lists them.
 fn complete(model: &Model, dialog: &mut InputDialog) {
+    if let Purpose::Command(command) = &dialog.purpose {
+        if takes_name(command) {
+            complete_name(model, dialog);
+        }
+        return;
+    }
     if !matches!(dialog.purpose, Purpose::Question(_)) {
         return;
     }
@@ -425,18 +474,36 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
         Purpose::Command(command) if text.is_empty() && !may_be_empty(command) => {
             say(model, "Nothing recorded, because the text was empty.")
         }
-        Purpose::Command(command) => match fill((**command).clone(), text) {
+        Purpose::Command(command) => match fill((**command).clone(), text, model.now.datetime().date()) {
             Ok(Command::Page { name, text }) => match model.room.as_ref().map(|r| r.id) {
                 Some(id) => vec![Effect::PreparePage { id, name, text }],
                 None => Vec::new(),
             },
             Ok(command) => match command.checked() {
-                Ok(command) => run(model, command),
+                Ok(command) => match unknown_holder(model, &command) {
+                    Some(dialog) => show(model, Overlay::Confirm(dialog)),
+                    None => run(model, command),
+                },
                 Err(refusal) => reopen(model, line, &refusal.failure().line()),
             },
             Err(why) => reopen(model, line, &why),
         },
     }
+}
+
+/// Asks whether a role really goes to a person whom nothing here names; `None` if the command does not do that.
+fn unknown_holder(model: &Model, command: &Command) -> Option<Box<ConfirmDialog>> {
+    let Command::Assign { role, holder } = command else { return None };
+    let id = model.room.as_ref()?.id;
+    let known = people(model);
+    if known.iter().any(|k| k.eq_ignore_ascii_case(holder)) {
+        return None;
+    }
+    let nearest = crate::telemetry::words::nearest(holder, known.iter().map(String::as_str));
+    let hint = nearest.map(|n| format!(" Did you mean {n}?")).unwrap_or_default();
+    let lines = vec![format!("“{holder}” has not been named here before.{hint} Assign the role anyway?")];
+    let effect = Effect::Run { id, command: Box::new(command.clone()), at: None };
+    Some(ConfirmDialog::new(format!("{} to {holder}?", role.title()), lines, effect))
 }
 
 /// Whether the text of a command may be empty: the result of an action item or a mitigation, and who approved it.

@@ -8,6 +8,7 @@ use super::super::overlay::{ConfirmDialog, Overlay};
 use super::super::room::{Room, Streaming, Tab};
 use super::common::{current, say, say_key, selected_entry, show, upper};
 use super::overview::step_overview;
+use crate::incident::ids::seq_label;
 use crate::incident::{EvidenceId, EvidenceKind, Fact, FindingKind, IncidentId, cited_ids};
 use crate::prompt::question::Question;
 use crate::telemetry::Timestamp;
@@ -113,7 +114,7 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
     }
     if let Some(room) = &mut model.room {
         if room.streaming.is_some() {
-            model.say(Tone::Plain, "Cancelled. The part of the answer that has arrived is kept.");
+            room.streaming_is_cancelled();
             return vec![Effect::CancelAsk];
         }
         if !room.filter.is_empty() {
@@ -147,6 +148,8 @@ pub(super) fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
 
 fn leave(model: &mut Model) -> Vec<Effect> {
     model.screen = Screen::Board;
+    // A message about the room means nothing on the board.
+    model.toast = None;
     model.colleagues.clear();
     let mut effects = vec![Effect::ListIncidents, Effect::Enter(None)];
     if std::mem::take(&mut model.logs.is_live) {
@@ -353,8 +356,21 @@ pub(super) fn open_entry(model: &mut Model) -> Vec<Effect> {
             model,
             Overlay::Text { title: format!("Entry {seq}: {}", answer.claim_summary()), text: answer.answer, scroll: 0 },
         ),
-        Some((_, Fact::Note { text, .. })) => open_evidence_id(model, cited_ids(&text).first().copied()),
-        Some((_, fact)) => open_evidence_id(model, fact.evidence().first().copied()),
+        Some((seq, fact)) => {
+            let cited = match &fact {
+                Fact::Note { text, .. } => cited_ids(text).first().copied(),
+                fact => fact.evidence().first().copied(),
+            };
+            let known = cited.filter(|id| current(model).is_some_and(|i| i.evidence(*id).is_some()));
+            if known.is_some() {
+                return open_evidence_id(model, known);
+            }
+            let room = model.room.as_ref();
+            let entry = room.and_then(|r| r.shown_entries().into_iter().find(|e| e.seq == seq).cloned());
+            let Some((entry, incident)) = entry.zip(current(model)) else { return Vec::new() };
+            let text = format!("{}\n\n{}, {} UTC", incident.entry_text(&entry), entry.actor.name, entry.at.date_clock());
+            show(model, Overlay::Text { title: format!("Entry {}", seq_label(seq)), text, scroll: 0 })
+        }
         None => Vec::new(),
     }
 }

@@ -107,9 +107,13 @@ pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     let (id, title) = (incident.id(), incident.head.title.clone());
     let all = gates(incident, now, monitor);
     let open: Vec<&str> = open_items_for(&all, to).iter().map(|g| g.label).collect();
+    let is_firing = |linked: &&crate::incident::LinkedAlert| model.board.alerts.iter().any(|a| a.is_firing() && linked.is(a));
+    let firing: Vec<String> = incident.alerts.iter().filter(is_firing).map(crate::incident::LinkedAlert::label).collect();
+    let firing = if to.is_open() || firing.is_empty() { None } else { Some(format!("Still firing: {}.", firing.join(", "))) };
     let command = |override_reason: Option<String>| Command::Status { status: to, override_reason, reason: None };
     if !open.is_empty() {
-        let hint = format!("Open: {}. {} shows the checklist.", open.join("; "), model.key(Action::Checklist));
+        let open_items = format!("Open: {}. {} shows the checklist.", open.join("; "), model.key(Action::Checklist));
+        let hint = firing.map_or_else(|| open_items.clone(), |firing| format!("{firing} {open_items}"));
         let title = format!("Reason for changing to {to} despite {}", count(open.len(), "open item"));
         return ask(model, &title, &hint, command(Some(String::new())));
     }
@@ -119,7 +123,8 @@ pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     if to.is_open() {
         return run(model, command(None));
     }
-    let lines = vec![format!("{id} {title} becomes {to}. The timeline records that {} did it.", model.user)];
+    let mut lines: Vec<String> = firing.into_iter().collect();
+    lines.push(format!("{id} {title} becomes {to}. The timeline records that {} did it.", model.user));
     let effect = Effect::Run { id, command: Box::new(command(None)), at: None };
     show(model, Overlay::Confirm(ConfirmDialog::new(format!("{to}?"), lines, effect)))
 }
@@ -183,9 +188,9 @@ pub(super) fn choose_role(model: &mut Model) -> Vec<Effect> {
             holders.iter().filter(|s| s.role == *role && s.until.is_none()).map(|s| s.holder.as_str()).collect();
         let detail = if held.is_empty() { role.duty().to_owned() } else { format!("{} · now {}", role.duty(), held.join(", ")) };
         let hint = if role.is_shared() {
-            "One name. Several people can hold this role."
+            "One name. Several people can hold this role. tab completes known names."
         } else {
-            "One name. Replaces the current holder."
+            "One name. Replaces the current holder. tab completes known names."
         };
         let command = Command::Assign { role: *role, holder: String::new() };
         let mut dialog = command_dialog(format!("{}: name", role.title()), hint, command);
@@ -217,7 +222,7 @@ pub(super) fn choose_action_kind(model: &mut Model) -> Vec<Effect> {
         ActionKind::Process => "Improves the response",
     };
     let row = |kind: ActionKind| {
-        let hint = "Start with a verb, and include how to verify that it is done.";
+        let hint = "Start with a verb. At the end, if you like: @owner, a due date and a priority, as in @ana fri p1.";
         let command = Command::AddAction(NewAction::follow_up(kind, ""));
         input_row(kind.word(), meaning(kind), command_dialog(format!("Action item ({})", kind.word()), hint, command))
     };

@@ -89,12 +89,15 @@ fn selected_pattern(model: &Model) -> Option<(&EvidenceRecord, &Pattern)> {
     patterns.get(room.pattern.min(patterns.len().checked_sub(1)?)).copied()
 }
 
+/// The message while the lines of a pattern are read.
+pub(super) const READING: &str = "Reading the lines of this pattern …";
+
 pub(super) fn pattern_lines(model: &mut Model) -> Vec<Effect> {
     let Some((record, pattern)) = selected_pattern(model) else {
         return say_key(model, "No pattern is selected. Press {} to show the patterns.", Action::LogView);
     };
     let effect = Effect::PatternLines { template: pattern.template.clone(), window: record.window };
-    model.say(Tone::Plain, "Reading the lines of this pattern …");
+    model.say(Tone::Plain, READING);
     vec![effect]
 }
 

@@ -134,9 +134,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             open_input(model, "Backdated note", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text")
         }
         Action::Decision => note(model, "Decision", NoteKind::Decision, "Describe the decision, and name anyone who objected."),
-        Action::Hypothesis => {
-            note(model, "Hypothesis", NoteKind::Hypothesis, "Describe the suspected cause, with its evidence [E…].")
-        }
+        Action::Hypothesis => propose_hypothesis(model),
         Action::Lesson => choose_lesson(model),
         Action::Review => choose_review(model),
         Action::Mitigation => propose_mitigation(model),
@@ -189,7 +187,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Object => remark(model, true),
         Action::Outcome => remark(model, false),
         Action::ActionOwner => change_item(model, "Owner", "One name.", |c| c.owner = Some(String::new())),
-        Action::ActionDue => change_item(model, "Due date", "A date such as 2026-12-01.", |c| c.due = Some(String::new())),
+        Action::ActionDue => {
+            change_item(model, "Due date", "A date such as 2026-12-01, fri, tomorrow or 3d.", |c| c.due = Some(String::new()))
+        }
         Action::ActionDrop if mitigation::is_selected(model) => mitigation::drop_card(model),
         Action::ActionDrop => {
             change_item(model, "Reason for dropping", "Why it will not be done.", |c| c.state = Some(ActionState::Dropped))
@@ -392,8 +392,27 @@ fn selected_query(model: &Model) -> Option<String> {
 fn export(model: &mut Model) -> Vec<Effect> {
     let name = model.room.as_ref().map_or_else(|| "postmortem.md".to_owned(), |r| format!("{}.md", r.id));
     let hint = "The path of the file. Its extension sets the format: .md, .html or .json.".to_owned();
-    let edit = TextField::with(name);
+    let edit = TextField::proposed(name);
     show(model, Overlay::Input(InputDialog::new("Export to", Purpose::ExportPath, hint, edit)))
+}
+
+/// Asks for a hypothesis. The first one starts from what the investigation found most likely.
+fn propose_hypothesis(model: &mut Model) -> Vec<Effect> {
+    let found =
+        current(model).filter(|i| i.hypotheses.is_empty()).and_then(|i| i.investigation.as_ref()?.conclusion()?.in_short());
+    let edit = TextField::proposed(found.unwrap_or_default());
+    let command = Command::Note { text: String::new(), kind: NoteKind::Hypothesis };
+    let hint = "Describe the suspected cause, with its evidence [E…].";
+    show(model, Overlay::Input(InputDialog::new("Hypothesis", Purpose::Command(Box::new(command)), hint, edit)))
+}
+
+/// Asks for another path after a failure.
+pub(super) fn export_again(model: &mut Model, path: String, why: &str) -> Vec<Effect> {
+    model.say(Tone::Bad, why);
+    if model.overlay.is_some() {
+        return Vec::new();
+    }
+    show(model, Overlay::Input(InputDialog::new("Export to", Purpose::ExportPath, why, TextField::with(path))))
 }
 
 /// Switches between the log patterns of the investigation and the live lines.

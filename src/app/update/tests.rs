@@ -359,11 +359,11 @@ fn an_update_is_drafted_edited_and_recorded() {
     assert!(model.room.as_ref().unwrap().draft.is_none());
     update(&mut model, at(1), made(Audience::External, None));
     press(&mut model, "⏎");
-    let effects = press(&mut model, " Sorry.⏎");
+    let effects = press(&mut model, "Sorry. ⏎");
     let Command::RecordUpdate { audience: Audience::External, text, next: NextUpdate::Scheduled } = only_command(&effects) else {
         panic!("{effects:?}")
     };
-    assert!(text.ends_with("Sorry.") && text.contains("\n\n"), "{text}");
+    assert!(text.starts_with("Sorry. ") && text.contains("\n\n"), "{text}");
     // The last stage promises no further update, and after it comes the stage of the status.
     for stage in Stage::ALL {
         assert_eq!(press(&mut model, "gs"), asked(Audience::External, Some(stage)));
@@ -1043,6 +1043,70 @@ fn investigated_room() -> Model {
     model.screen = Screen::Room;
     update(&mut model, at(0), Msg::IncidentRead(Box::new(incident), bodies));
     model
+}
+
+#[test]
+fn a_role_goes_to_an_unknown_person_only_after_a_question() {
+    let mut model = room();
+    press(&mut model, "c");
+    press(&mut model, "1");
+    // Typing replaces the proposed name.
+    press(&mut model, "zoe");
+    assert_eq!(press(&mut model, "⏎"), []);
+    let Some(Overlay::Confirm(dialog)) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert!(dialog.lines[0].contains("“zoe” has not been named here before"), "{:?}", dialog.lines);
+    let effects = press(&mut model, "y");
+    assert!(matches!(only_command(&effects), Command::Assign { holder, .. } if holder == "zoe"));
+    // A name that is known is completed, and not asked about.
+    press(&mut model, "c");
+    press(&mut model, "1");
+    let me = model.user.clone();
+    press(&mut model, &me.chars().take(2).collect::<String>());
+    press(&mut model, "⇥");
+    assert_eq!(input_dialog(&model).edit.text(), me);
+    let effects = press(&mut model, "⏎");
+    assert!(matches!(only_command(&effects), Command::Assign { holder, .. } if *holder == me));
+}
+
+#[test]
+fn a_text_that_was_not_used_is_there_again() {
+    let mut model = room();
+    press(&mut model, "n");
+    press(&mut model, "half a note");
+    press(&mut model, "⎋");
+    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("has the text again")));
+    press(&mut model, "n");
+    assert!(input_dialog(&model).edit.text() == "half a note" && input_dialog(&model).edit.is_selected());
+    // Another dialog does not get it, and typing replaces it.
+    press(&mut model, "⎋");
+    press(&mut model, "D");
+    assert_eq!(input_dialog(&model).edit.text(), "");
+}
+
+#[test]
+fn a_cancelled_question_shows_nothing_more() {
+    let mut model = room();
+    press(&mut model, "5⏎");
+    let request = model.requests;
+    assert_eq!(press(&mut model, "⎋"), [Effect::CancelAsk]);
+    update(&mut model, at(2), Msg::Answering(request, Delta::Text("late".into())));
+    let streaming = model.room.as_ref().unwrap().streaming.clone().unwrap();
+    assert_eq!((streaming.text.as_str(), streaming.status.as_str()), ("", "cancelling"));
+    let failure = Failure::new("the question was cancelled before any of the answer had arrived");
+    update(&mut model, at(3), Msg::Answered(request, Err(failure)));
+    assert!(model.toast.as_ref().is_some_and(|t| t.tone == Tone::Plain && t.text.starts_with("Cancelled.")));
+}
+
+#[test]
+fn the_path_of_an_export_is_replaced_by_typing_and_comes_back_after_a_failure() {
+    let mut model = room();
+    press(&mut model, "e");
+    press(&mut model, "/nowhere/pm.md");
+    let effects = press(&mut model, "⏎");
+    assert!(matches!(effects.as_slice(), [Effect::Export { path, .. }] if path == "/nowhere/pm.md"), "{effects:?}");
+    let failure = Failure::new("cannot write /nowhere/pm.md");
+    update(&mut model, at(1), Msg::ExportFailed("/nowhere/pm.md".into(), failure));
+    assert_eq!(input_dialog(&model).edit.text(), "/nowhere/pm.md");
 }
 
 #[test]

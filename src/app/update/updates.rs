@@ -64,7 +64,7 @@ pub(super) fn record_draft(model: &mut Model) -> Vec<Effect> {
     let command = Command::RecordUpdate { audience: draft.audience, text: String::new(), next };
     let hint = "Send it yourself; this records it and restarts the update timer.";
     let purpose = Purpose::Command(Box::new(command));
-    show(model, Overlay::Input(InputDialog::new(title, purpose, hint, TextField::with(text))))
+    show(model, Overlay::Input(InputDialog::new(title, purpose, hint, TextField::from_start(text))))
 }
 
 /// Asks through which channel the draft is sent. Briefs can be sent instead of it, except to customers.

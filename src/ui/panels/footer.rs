@@ -1,38 +1,52 @@
-//! The footer: a message for some seconds, the ways to complete a key sequence, or the most useful keys.
+//! The footer: the ways to complete a key sequence, or the most useful keys; above it, a message for some seconds.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
 
-use crate::app::action::Action;
+use crate::app::action::{Action, Context};
 use crate::app::board::Pane;
 use crate::app::model::{Model, Screen, Tone};
-use crate::app::room::{ActionRow, Tab};
+use crate::app::overlay::Overlay;
+use crate::app::room::{ActionRow, Room, Tab};
 use crate::app::update::ending_soon;
 use crate::telemetry::time::human_duration;
 use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
 
+/// The most rows of a message.
+const MAX_MESSAGE: usize = 3;
+
+/// Draws the message above the footer, in as many rows as it needs.
+pub(crate) fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>, body: Rect) {
+    let Some(toast) = &model.toast else { return };
+    let (mark, meaning) = match toast.tone {
+        Tone::Good => ("✓ ", Meaning::Ok),
+        Tone::Bad => ("! ", Meaning::Bad),
+        Tone::Plain => ("· ", Meaning::Accent),
+    };
+    let mut lines = text::wrap(&toast.text, usize::from(body.width).saturating_sub(4));
+    if lines.len() > MAX_MESSAGE {
+        lines.truncate(MAX_MESSAGE);
+        let last = lines.pop().unwrap_or_default();
+        lines.push(format!("{} …", text::fit(&last, usize::from(body.width).saturating_sub(6))));
+    }
+    let height = u16::try_from(lines.len()).unwrap_or(1).min(body.height);
+    let area = Rect { y: body.bottom() - height, height, ..body };
+    frame.render_widget(Clear, area);
+    for (row, words) in lines.into_iter().enumerate() {
+        let lead = if row == 0 { mark } else { "  " };
+        put(frame.buffer_mut(), area, row, &Line::from(Span::styled(format!(" {lead}{words}"), theme.style(meaning))), None);
+    }
+}
+
 /// Draws the footer.
 pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width);
     let mut spans: Vec<Span<'static>> = Vec::new();
-    if let Some(toast) = &model.toast {
-        let (mark, meaning) = match toast.tone {
-            Tone::Good => ("✓ ", Meaning::Ok),
-            Tone::Bad => ("! ", Meaning::Bad),
-            Tone::Plain => ("· ", Meaning::Accent),
-        };
-        spans.push(Span::styled(text::fit(&format!(" {mark}{}", toast.text), width), theme.style(meaning)));
-    } else if !model.pending.is_empty() {
-        let keys: String = model.pending.iter().map(ToString::to_string).collect();
-        spans.push(Span::styled(format!(" {keys} "), theme.style(Meaning::Accent)));
-        for (rest, action) in model.keymap.continuations(&model.pending, &model.contexts()) {
-            spans.push(Span::styled(format!(" {rest}"), theme.style(Meaning::Accent)));
-            spans.push(Span::styled(format!(" {} ", action.spec().word), theme.style(Meaning::Muted)));
-        }
-    } else {
+    if model.pending.is_empty() {
         let right = right_part(model, theme, width);
         let right_width: usize = right.iter().map(|s| text::width(&s.content)).sum();
         let mut left = width.saturating_sub(right_width + 9);
@@ -53,6 +67,13 @@ pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: 
         let used: usize = spans.iter().map(|s| text::width(&s.content)).sum();
         spans.push(Span::raw(" ".repeat(width.saturating_sub(used + right_width))));
         spans.extend(right);
+    } else {
+        let keys: String = model.pending.iter().map(ToString::to_string).collect();
+        spans.push(Span::styled(format!(" {keys} "), theme.style(Meaning::Accent)));
+        for (rest, action) in model.keymap.continuations(&model.pending, &model.contexts()) {
+            spans.push(Span::styled(format!(" {rest}"), theme.style(Meaning::Accent)));
+            spans.push(Span::styled(format!(" {} ", action.spec().word), theme.style(Meaning::Muted)));
+        }
     }
     put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
 }
@@ -93,8 +114,13 @@ fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> 
 }
 
 /// The actions to show, the most useful first. The footer shows as many as fit.
-#[expect(clippy::too_many_lines, reason = "one list per tab")]
 fn useful_actions(model: &Model) -> Vec<Action> {
+    match model.overlay.as_ref().map(Overlay::context) {
+        Some(Context::Reader) => return vec![Action::CloseReader, Action::CopyText, Action::ReadInEditor],
+        // A dialog shows its own keys.
+        Some(_) => return Vec::new(),
+        None => {}
+    }
     let Some(room) = model.room.as_ref().filter(|_| model.screen == Screen::Room) else {
         return match model.board.pane {
             Pane::Alerts => vec![
@@ -111,6 +137,17 @@ fn useful_actions(model: &Model) -> Vec<Action> {
             Pane::Incidents => vec![Action::Open, Action::NextPane, Action::Refresh, Action::Palette],
         };
     };
+    let mut actions = room_actions(model, room);
+    // Where nothing can be closed or cleared, the way back is to leave.
+    if !room.can_go_back(&model.logs) {
+        actions.iter_mut().filter(|a| **a == Action::Back).for_each(|a| *a = Action::Quit);
+    }
+    actions
+}
+
+/// The actions of the open tab.
+#[expect(clippy::too_many_lines, reason = "one list per tab")]
+fn room_actions(model: &Model, room: &Room) -> Vec<Action> {
     let has_evidence = room.incident.as_ref().is_some_and(|i| !i.evidence.is_empty());
     match room.tab {
         Tab::Overview if !has_evidence => {

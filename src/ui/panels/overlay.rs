@@ -159,7 +159,9 @@ fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_
         put(frame.buffer_mut(), inner, top, &Line::from(Span::styled("No row matches.", theme.style(Meaning::Muted))), None);
     }
     let mut hint = dialog_keys(model, theme, &[Action::Choose, Action::NextChoice, Action::PreviousChoice]);
-    hint.spans.push(Span::styled("  type to filter  1-9 choose", theme.style(Meaning::Muted)));
+    // Digits belong to the filter once something is typed.
+    let more = if list.filter.text().is_empty() { "  type to filter  1-9 choose" } else { "  esc close" };
+    hint.spans.push(Span::styled(more, theme.style(Meaning::Muted)));
     put(frame.buffer_mut(), inner, usize::from(inner.height).saturating_sub(1), &hint, None);
 }
 
