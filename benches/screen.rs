@@ -40,6 +40,7 @@ impl Program {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_warroom"));
         command.args(args);
         command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
         for name in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
             command.env(name, folder);
         }

@@ -35,6 +35,7 @@ mod redact;
 mod silence;
 mod stats;
 mod suspects;
+mod theme;
 mod threads;
 mod update;
 mod verify;
@@ -148,6 +149,9 @@ pub enum Command {
     Doctor,
     /// List the key bindings, and any problems in your keys.toml
     Keys,
+    /// List and preview the themes
+    #[command(subcommand)]
+    Theme(theme::ThemeCommand),
     /// Try warroom on a recorded incident; needs no setup and sends nothing
     Demo(demo::DemoArgs),
     /// Record data from the sources into a file that can be replayed
@@ -247,7 +251,9 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             None => tui(&global).await,
             Some(Command::Doctor) => doctor::run(&global).await,
             Some(Command::Keys) => keys::run(&load_config(&global)?, global.json),
-            Some(Command::Demo(args)) => Box::pin(demo::run(&args, global.json)).await,
+            Some(Command::Theme(command)) => theme::run(&load_config(&global)?, &command, global.json),
+            // The demo also runs where the configuration is broken.
+            Some(Command::Demo(args)) => Box::pin(demo::run(&args, load_config(&global).ok().as_ref(), global.json)).await,
             Some(Command::Redact(args)) => redact::run(&args, global.json),
             Some(Command::Models) => models::run(&load_config(&global)?, global.json).await,
             Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
@@ -300,6 +306,7 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Purge(args) => purge::run(desk, config.retention, &args, json).await,
         Command::Doctor
         | Command::Keys
+        | Command::Theme(_)
         | Command::Demo(_)
         | Command::Logs(_)
         | Command::Redact(_)

@@ -30,7 +30,7 @@ use crate::telemetry::Failure;
 use crate::ui::theme::Theme;
 use crate::ui::{ViewCache, render};
 use effects::Runner;
-use keyboard::Keyboard;
+use keyboard::{Input, Keyboard};
 use user_files::UserFiles;
 
 /// The shortest time between frames that are not caused by a key.
@@ -112,6 +112,36 @@ fn report_problems(model: &mut Model) {
     model.say(crate::app::model::Tone::Bad, text);
 }
 
+/// How long to wait for the terminal's answer before leaving. Later, it would be typed into the shell.
+const ANSWER: Duration = Duration::from_millis(300);
+/// After this time, no answer is expected: the terminal does not know the question.
+const NO_ANSWER: Duration = Duration::from_secs(3);
+
+/// The question for the background of the terminal, if the theme depends on it.
+struct BackgroundQuestion {
+    /// When it was asked; `None` if it was not, or is answered.
+    asked: Option<Instant>,
+}
+
+impl BackgroundQuestion {
+    fn ask(config: &Config) -> Self {
+        let is_needed = user_files::is_automatic(config) && user_files::colours() != crate::ui::theme::Colours::None;
+        Self { asked: (is_needed && terminal::ask_background()).then(Instant::now) }
+    }
+
+    fn answered(&mut self) {
+        self.asked = None;
+    }
+
+    /// Waits for a pending answer, so that it does not reach the shell.
+    async fn wait(&mut self, events: &mut Keyboard) {
+        if self.asked.is_some_and(|at| at.elapsed() < NO_ANSWER) {
+            let answer = async { while !matches!(events.next().await, None | Some(Input::Background(_))) {} };
+            let _answered = tokio::time::timeout(ANSWER, answer).await;
+        }
+    }
+}
+
 type Tty = Terminal<CrosstermBackend<std::io::Stdout>>;
 
 /// Clears the screen and returns a terminal with empty buffers, so that the next frame is drawn completely.
@@ -130,12 +160,19 @@ struct Display {
     drawn: Instant,
     /// Whether the model has changed since the last frame.
     is_stale: bool,
+    /// Whether the terminal's locale has ASCII only.
+    is_ascii: bool,
 }
 
 impl Display {
     fn new(theme: Theme) -> std::io::Result<Self> {
         let terminal = cleared_terminal()?;
-        Ok(Self { terminal, theme, cache: ViewCache::default(), drawn: Instant::now(), is_stale: true })
+        let is_ascii = crate::ui::ascii::is_needed(|name| std::env::var(name).ok());
+        Ok(Self { terminal, theme, cache: ViewCache::default(), drawn: Instant::now(), is_stale: true, is_ascii })
+    }
+
+    fn set_theme(&mut self, theme: Theme) {
+        (self.theme, self.is_stale) = (theme, true);
     }
 
     /// Forgets what the terminal shows, so that the next frame is drawn completely.
@@ -145,7 +182,12 @@ impl Display {
     }
 
     fn draw(&mut self, model: &mut Model) -> std::io::Result<()> {
-        self.terminal.draw(|f| render(model, &self.theme, &mut self.cache, f))?;
+        self.terminal.draw(|f| {
+            render(model, &self.theme, &mut self.cache, f);
+            if self.is_ascii {
+                crate::ui::ascii::reduce(f.buffer_mut());
+            }
+        })?;
         model.scroll_limit = self.cache.scroll_limit;
         if let (Some(at), Some(room)) = (self.cache.scrolled_to.take(), &mut model.room) {
             room.scroll = at;
@@ -174,8 +216,7 @@ async fn drive(
 ) -> std::io::Result<Ending> {
     let mut model = start_model(&desk, config, banner);
     let mut display = Display::new(take_files(&mut model, files))?;
-    let size = display.terminal.size()?;
-    model.size = (size.width, size.height);
+    model.size = display.terminal.size().map(|s| (s.width, s.height))?;
     // Draw the first frame before any source is queried.
     display.draw(&mut model)?;
 
@@ -184,6 +225,7 @@ async fn drive(
     runner.start(config.ui.refresh, config.ui.read_only);
     let mut signals = input::Signals::new()?;
     let mut events = Keyboard::new();
+    let mut question = BackgroundQuestion::ask(config);
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -197,15 +239,16 @@ async fn drive(
             },
             event = events.next() => {
                 // Without an event, the terminal is gone. Everything acknowledged is already in the journal.
-                let Some(event) = event else { return Ok(Ending::Quit) };
-                // Draw everything again, even if the size is the same after several changes: the terminal may have moved its text.
-                if matches!(event, crossterm::event::Event::Resize(..)) {
-                    effects.push(Effect::Redraw);
-                }
-                if let Some(msg) = input::translate(event) {
-                    effects.extend(update(&mut model, now(), msg));
-                    urgent = true;
-                }
+                let event = match event {
+                    None => return Ok(Ending::Quit),
+                    Some(Input::Background(background)) => {
+                        question.answered();
+                        display.set_theme(user_files::theme(config, background).0);
+                        continue;
+                    }
+                    Some(Input::Event(event)) => event,
+                };
+                (effects, urgent) = handle_event(&mut model, event);
             }
             Some(msg) = inbox.recv() => {
                 effects = handle_batch(&mut model, msg, &mut inbox);
@@ -221,6 +264,7 @@ async fn drive(
             match effect {
                 Effect::Quit => {
                     runner.finish().await;
+                    question.wait(&mut events).await;
                     return Ok(Ending::Quit);
                 }
                 Effect::Suspend => {
@@ -241,9 +285,7 @@ async fn drive(
                     let msg = in_editor(&text, is_kept, guard).await;
                     events = Keyboard::new();
                     display.clear()?;
-                    for effect in update(&mut model, now(), msg) {
-                        runner.run(effect, &model);
-                    }
+                    runner.run_all(update(&mut model, now(), msg), &model);
                     urgent = true;
                 }
                 effect => runner.run(effect, &model),
@@ -253,6 +295,18 @@ async fn drive(
             display.draw(&mut model)?;
         }
     }
+}
+
+/// Handles an event of the terminal. Returns the effects, and whether to draw at once.
+fn handle_event(model: &mut Model, event: crossterm::event::Event) -> (Vec<Effect>, bool) {
+    let mut effects = Vec::new();
+    // Draw everything again, even if the size is the same after several changes: the terminal may have moved its text.
+    if matches!(event, crossterm::event::Event::Resize(..)) {
+        effects.push(Effect::Redraw);
+    }
+    let Some(msg) = input::translate(event) else { return (effects, false) };
+    effects.extend(update(model, now(), msg));
+    (effects, true)
 }
 
 /// Leaves the terminal to the user's editor until it ends.

@@ -1,7 +1,9 @@
 //! Draws the model as a frame, without changing the model. [`ViewCache`] keeps the scroll offsets that depend on the size of
 //! the terminal.
 
+pub(crate) mod ascii;
 pub(crate) mod panels;
+pub(crate) mod preview;
 pub(crate) mod text;
 pub(crate) mod theme;
 pub(crate) mod widgets;

@@ -170,6 +170,8 @@ fn documented_json_is_the_output() {
         ("warroom ask", "With `--dry-run`", vec!["ask", "INC-4", "troubleshoot", "--dry-run"]),
         ("warroom export", "", vec!["export", "INC-4", "--format", "json"]),
         ("warroom keys", "", vec!["keys"]),
+        ("warroom theme", "warroom theme list", vec!["theme", "list"]),
+        ("warroom theme", "warroom theme preview", vec!["theme", "preview", "light"]),
         ("warroom mitigation", "", vec!["mitigation", "add", "INC-4", "restart it", "--risk", "low"]),
         ("warroom playbook", "warroom playbook list", vec!["playbook", "list"]),
         ("warroom playbook", "warroom playbook match", vec!["playbook", "match", "INC-4"]),

@@ -39,7 +39,11 @@ impl Screen {
         command.env("XDG_CONFIG_HOME", folder.path());
         command.env("XDG_DATA_HOME", folder.path());
         command.env("WARROOM_USER", "ana");
-        command.env_remove("NO_COLOR");
+        // Nothing of the machine's own terminal and locale.
+        for name in ["NO_COLOR", "COLORTERM", "COLORFGBG", "LC_ALL", "LC_CTYPE", "TMUX"] {
+            command.env_remove(name);
+        }
+        command.env("LANG", "C.UTF-8");
         // Otherwise readline turns bracketed paste on by itself.
         std::fs::write(folder.path().join(".inputrc"), "set enable-bracketed-paste off\n").unwrap();
         for (name, value) in env {
@@ -393,6 +397,51 @@ fn late_replies_of_the_terminal_are_not_keys() {
     }
     s.keys("qq");
     assert_eq!(s.wait_for_exit(), 0);
+}
+
+/// The colour of the first character of a text on the screen.
+fn colour_of(screen: &Screen, text: &str) -> vt100::Color {
+    let parser = screen.parser();
+    let rows: Vec<String> = parser.screen().rows(0, screen.size.0).collect();
+    let (row, line) = rows.iter().enumerate().find(|(_, l)| l.contains(text)).unwrap_or_else(|| panic!("{text}"));
+    let column = line.split(text).next().unwrap().chars().count();
+    parser.screen().cell(row.try_into().unwrap(), column.try_into().unwrap()).unwrap().fgcolor()
+}
+
+#[test]
+fn the_theme_follows_the_background_that_the_terminal_names() {
+    let mut screen = Screen::warroom(&["demo"], 100, 30);
+    screen.wait_for("crit");
+    let asked = String::from_utf8_lossy(&screen.bytes.lock().unwrap()).contains("\x1b]11;?\x1b\\");
+    assert!(asked, "the terminal is asked for its background");
+    let dark = colour_of(&screen, "crit");
+    screen.keys("\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\");
+    let start = Instant::now();
+    while colour_of(&screen, "crit") == dark {
+        assert!(start.elapsed() < TIMEOUT, "the colours did not change:\n{}", screen.text());
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    assert_eq!(colour_of(&screen, "crit"), vt100::Color::Idx(124), "dark red, which can be read on white");
+    assert!(screen.text().contains("Alerts"), "the reply acted as no key:\n{}", screen.text());
+    screen.keys("q");
+    screen.wait_for_exit();
+}
+
+#[test]
+fn a_poor_terminal_gets_ascii_and_a_dumb_one_a_clear_refusal() {
+    let program = env!("CARGO_BIN_EXE_warroom");
+    let mut screen = Screen::start(program, &["demo"], 100, 30, &[("LC_ALL", "C")]);
+    screen.wait_for("HighErrorRate");
+    screen.keys("d");
+    screen.wait_for("Declare an incident");
+    let text = screen.text();
+    assert!(text.is_ascii() && text.contains("+ Alerts 5 firing") && text.contains("* crit"), "{text}");
+    screen.keys("\x03");
+    let mut dumb = Screen::start(program, &["demo"], 80, 24, &[("TERM", "dumb")]);
+    dumb.wait_for("TERM=dumb: this terminal cannot place text");
+    let status = dumb.child.wait().unwrap();
+    assert_eq!(status.exit_code(), 1);
+    assert!(!String::from_utf8_lossy(&dumb.bytes.lock().unwrap()).contains('\x1b'), "no control sequences");
 }
 
 #[test]

@@ -45,10 +45,15 @@ fn decode(bytes: &[u8]) -> Result<Recording, CliError> {
     Recording::decode(bytes).map_err(|e| CliError::failed(format!("the embedded recording is damaged: {e}")))
 }
 
-fn desk() -> Result<(Desk, Config, Scratch), CliError> {
+/// `user` is the user's configuration, of which only how the screen looks is taken.
+fn desk(user: Option<&Config>) -> Result<(Desk, Config, Scratch), CliError> {
     let scratch = Scratch(std::env::temp_dir().join(format!("warroom-demo-{}-{}", std::process::id(), now().micros())));
     let mut config = Config::defaults();
     config.store_url = format!("sqlite:{}", scratch.0.join("journal.db").display());
+    if let Some(user) = user {
+        config.path.clone_from(&user.path);
+        (config.ui.theme, config.ui.mouse) = (user.ui.theme.clone(), user.ui.mouse);
+    }
     config.ui.profile = Some("demo".to_owned());
     let recording = decode(RECORDING)?;
     let desk = Desk {
@@ -71,12 +76,12 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
     Ok((desk, config, scratch))
 }
 
-pub(super) async fn run(args: &DemoArgs, as_json: bool) -> Result<Done, CliError> {
-    let (desk, config, _scratch) = desk()?;
+pub(super) async fn run(args: &DemoArgs, user: Option<&Config>, as_json: bool) -> Result<Done, CliError> {
+    let (desk, config, _scratch) = desk(user)?;
     if let (Some(folder), true) = (&args.out, args.headless) {
         Box::pin(story::replay(desk, folder, as_json)).await
     } else {
-        let keys = crate::app::Keymap::default();
+        let keys = crate::runtime::user_files::keymap(&config).0;
         let (declare, help) = (keys.hint(crate::app::Action::Declare), keys.hint(crate::app::Action::Help));
         let banner = format!(
             "Demo: a recorded incident, replayed as if it happened now. Press {declare} to declare an incident, {help} for the keys."

@@ -135,6 +135,13 @@ impl Runner {
         });
     }
 
+    /// Starts several effects in their order.
+    pub(super) fn run_all(&mut self, effects: Vec<Effect>, model: &Model) {
+        for effect in effects {
+            self.run(effect, model);
+        }
+    }
+
     /// Starts an effect and returns without waiting. Effects on the terminal are run by the event loop instead.
     #[expect(clippy::too_many_lines, reason = "one arm per effect")]
     pub(super) fn run(&mut self, effect: Effect, model: &Model) {

@@ -11,11 +11,21 @@ use std::time::{Duration, Instant};
 use crossterm::event::{Event, EventStream, KeyCode, KeyModifiers};
 use futures_util::{Stream, StreamExt};
 
+use crate::ui::theme::Background;
+
 /// A control string ends, whether terminated or not, when nothing follows for this long. Terminals write a reply at once; it may be
 /// split on the way.
 const REPLY_GAP: Duration = Duration::from_millis(150);
 /// The largest number of events that are taken from the terminal before they are handled.
 const MAX_BATCH: usize = 4096;
+
+/// What comes from the terminal.
+#[derive(Debug, PartialEq)]
+pub(super) enum Input {
+    Event(Event),
+    /// The answer to the question for the background.
+    Background(Background),
+}
 
 /// The terminal's events, in order.
 pub(super) struct Keyboard {
@@ -29,11 +39,15 @@ impl Keyboard {
         Self { events: EventStream::new(), ready: VecDeque::new(), replies: ReplyFilter::default() }
     }
 
-    /// The next event that is not part of a reply; `None` if the terminal is gone. Nothing is lost if the future is dropped.
-    pub(super) async fn next(&mut self) -> Option<Event> {
+    /// The next event that is not part of a reply, or what the terminal answered; `None` if the terminal is gone. Nothing is lost if
+    /// the future is dropped.
+    pub(super) async fn next(&mut self) -> Option<Input> {
         loop {
+            if let Some(background) = self.replies.background.take() {
+                return Some(Input::Background(background));
+            }
             if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+                return Some(Input::Event(event));
             }
             let batch = next_batch(&mut self.events).await?;
             self.ready.extend(self.replies.filter(batch, Instant::now()));
@@ -77,9 +91,35 @@ enum State {
 #[derive(Debug, Default)]
 struct ReplyFilter {
     state: State,
+    /// The text of the control string so far.
+    text: String,
+    /// The background that a reply named and that was not taken yet.
+    background: Option<Background>,
+}
+
+/// The longest reply that is read, in bytes.
+const MAX_REPLY: usize = 64;
+
+/// The background in the reply `]11;rgb:1e1e/1e1e/1e1e` (xterm, OSC 11), whose parts have one to four hexadecimal digits.
+fn background(text: &str) -> Option<Background> {
+    let (_, colour) = text.strip_prefix("]11;")?.split_once(':')?;
+    let part = |digits: &str| {
+        let largest = (1_u32 << (4 * digits.len().clamp(1, 4))) - 1;
+        u8::try_from(u32::from_str_radix(digits, 16).ok()? * 255 / largest).ok()
+    };
+    let mut parts = colour.split('/').map(part);
+    Some(Background::of(parts.next()??, parts.next()??, parts.next()??))
 }
 
 impl ReplyFilter {
+    fn collect(&mut self, code: KeyCode) {
+        if let KeyCode::Char(c) = code
+            && self.text.len() < MAX_REPLY
+        {
+            self.text.push(c);
+        }
+    }
+
     /// The events without replies. `batch` holds the events that were ready at `now`.
     fn filter(&mut self, batch: Vec<Event>, now: Instant) -> Vec<Event> {
         let mut out = Vec::new();
@@ -99,12 +139,16 @@ impl ReplyFilter {
             self.state = match self.state {
                 State::Introduced(intro, at) if now.duration_since(at) < REPLY_GAP && begins_reply(intro, code) => {
                     held = None;
+                    self.text = String::from(intro);
+                    self.collect(code);
                     State::Inside(now)
                 }
                 State::Inside(at) if now.duration_since(at) < REPLY_GAP => {
                     if is_terminator(code, modifiers) {
+                        self.background = background(&self.text).or(self.background);
                         State::Outside
                     } else {
+                        self.collect(code);
                         State::Inside(now)
                     }
                 }
@@ -252,6 +296,23 @@ mod tests {
             let mut filter = ReplyFilter::default();
             let kept = filter.filter(events(&format!("j{reply}k")), now);
             assert_eq!(kept, events("jk"), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_background_is_read_from_the_reply() {
+        for (reply, expected) in [
+            ("\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\", Some(Background::Dark)),
+            ("\x1b]11;rgb:fdfd/f6f6/e3e3\x07", Some(Background::Light)),
+            ("\x1b]11;rgb:ff/ff/ff\x1b\\", Some(Background::Light)),
+            ("\x1b]11;rgba:0000/2b2b/3636/ffff\x1b\\", Some(Background::Dark)),
+            ("\x1b]10;rgb:ffff/ffff/ffff\x1b\\", None),
+            ("\x1b]11;rgb:zz/ff/ff\x1b\\", None),
+            ("\x1b]11;rgb:ffff/ffff\x1b\\", None),
+        ] {
+            let mut filter = ReplyFilter::default();
+            assert!(filter.filter(events(reply), Instant::now()).is_empty());
+            assert_eq!(filter.background, expected, "{reply:?}");
         }
     }
 

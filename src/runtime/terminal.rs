@@ -43,6 +43,10 @@ impl Guard {
         if !std::io::IsTerminal::is_terminal(&stdout()) {
             return Err(std::io::Error::other("stdout is not a terminal"));
         }
+        // Such a terminal would show the control sequences as text.
+        if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+            return Err(std::io::Error::other("TERM=dumb: this terminal cannot place text"));
+        }
         let guard = Self { mouse };
         guard.switch_on()?;
         Ok(guard)
@@ -117,6 +121,17 @@ pub fn restore() {
         let _gone = disable_raw_mode();
     }
     let _gone = out.flush();
+}
+
+/// Asks the terminal for its background (OSC 11). Returns whether it was asked: consoles without control strings would show the
+/// question as text.
+pub fn ask_background() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    let knows = !(term.starts_with("linux")
+        || term.starts_with("vt")
+        || term.starts_with("screen") && std::env::var_os("TMUX").is_none());
+    let mut out = stdout();
+    knows && out.write_all(b"\x1b]11;?\x1b\\").and_then(|()| out.flush()).is_ok()
 }
 
 /// Copies text to the clipboard of the user's terminal, also over ssh.

@@ -214,7 +214,7 @@ fn room(tab: Tab) -> Model {
 }
 
 fn draw(model: &Model, width: u16, height: u16) -> String {
-    let theme = Theme::load("dark", &[], true).0;
+    let theme = Theme::load("dark", &[], theme::Colours::All).0;
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let mut cache = ViewCache::default();
     terminal.draw(|f| render(model, &theme, &mut cache, f)).unwrap();
@@ -525,7 +525,7 @@ fn the_mark_below_an_answer_says_whether_every_claim_is_supported() {
 
 #[test]
 fn a_text_of_several_lines_grows_and_shows_its_cursor() {
-    let theme = Theme::load("dark", &[], true).0;
+    let theme = Theme::load("dark", &[], theme::Colours::All).0;
     let mut model = room(Tab::Overview);
     press(&mut model, 'n');
     for n in 1..=30 {
@@ -660,7 +660,7 @@ fn long_timeline_shows_the_selected_entry() {
         |n: u32| Fact::Note { text: format!("note {n} {}", "long ".repeat((n % 40) as usize)), note_kind: NoteKind::Observation };
     let all = entries(std::iter::once(declared()).chain((1..20_000).map(note)).collect());
     update(&mut model, at(0), Msg::IncidentRead(Box::new(Incident::fold(all).unwrap()), std::collections::BTreeMap::new()));
-    let theme = Theme::load("dark", &[], true).0;
+    let theme = Theme::load("dark", &[], theme::Colours::All).0;
     let mut cache = ViewCache::default();
     let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
     let mut screen = |model: &Model| {
@@ -738,7 +738,7 @@ fn hostile_text_cannot_control_the_terminal() {
 #[test]
 fn works_without_colours() {
     use ratatui::style::Color;
-    let theme = Theme::load("dark", &[], false).0;
+    let theme = Theme::load("dark", &[], theme::Colours::None).0;
     let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
     terminal.draw(|f| render(&board(), &theme, &mut ViewCache::default(), f)).unwrap();
     let cells = &terminal.backend().buffer().content;

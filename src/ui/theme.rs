@@ -134,8 +134,132 @@ struct RawStyle {
     reverse: bool,
 }
 
-const BUILT_IN: [(&str, &str); 2] =
-    [("dark", include_str!("../../themes/dark.toml")), ("light", include_str!("../../themes/light.toml"))];
+const BUILT_IN: [(&str, &str); 5] = [
+    ("dark", include_str!("../../themes/dark.toml")),
+    ("light", include_str!("../../themes/light.toml")),
+    ("colour-blind-dark", include_str!("../../themes/colour-blind-dark.toml")),
+    ("colour-blind-light", include_str!("../../themes/colour-blind-light.toml")),
+    ("ansi", include_str!("../../themes/ansi.toml")),
+];
+
+/// The theme that follows the background of the terminal.
+pub(crate) const AUTOMATIC: &str = "auto";
+
+/// The background of a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Background {
+    #[default]
+    Dark,
+    Light,
+}
+
+impl Background {
+    /// The background of this colour, with parts from 0 to 255.
+    pub fn of(red: u8, green: u8, blue: u8) -> Self {
+        // As bright as the middle between black and white for the eye.
+        if luminance(red, green, blue) > 0.18 { Self::Light } else { Self::Dark }
+    }
+
+    /// The name of the built-in theme for it.
+    pub fn theme(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+        }
+    }
+}
+
+/// The relative luminance of a colour, from 0 for black to 1 for white (WCAG 2.1).
+fn luminance(red: u8, green: u8, blue: u8) -> f64 {
+    let linear = |part: u8| {
+        let part = f64::from(part) / 255.0;
+        if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+}
+
+/// How many colours a terminal can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    None,
+    Sixteen,
+    /// The palette of xterm.
+    Indexed,
+    /// Any colour.
+    All,
+}
+
+impl Colours {
+    /// The colours of the terminal that these environment variables describe.
+    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
+        let has = |name: &str| get(name).is_some_and(|v| !v.is_empty());
+        let term = get("TERM").unwrap_or_default();
+        if has("NO_COLOR") {
+            Self::None
+        } else if get("COLORTERM").is_some_and(|v| v.contains("truecolor") || v.contains("24bit")) || term.contains("direct") {
+            Self::All
+        } else if matches!(term.as_str(), "linux" | "ansi" | "cygwin" | "xterm" | "screen")
+            || term.starts_with("vt")
+            || term.ends_with("-16color")
+        {
+            Self::Sixteen
+        } else {
+            Self::Indexed
+        }
+    }
+
+    /// The nearest colour that the terminal can show.
+    fn nearest(self, colour: Color) -> Color {
+        let Color::Rgb(r, g, b) = colour else { return colour };
+        match self {
+            Self::All | Self::None => colour,
+            Self::Indexed => Color::Indexed(nearest_index(r, g, b)),
+            Self::Sixteen => nearest_named(r, g, b),
+        }
+    }
+}
+
+/// The levels of each part of a colour in the cube of xterm's palette.
+const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+
+fn distance(a: (u8, u8, u8), b: (u8, u8, u8)) -> u32 {
+    [(a.0, b.0), (a.1, b.1), (a.2, b.2)].iter().map(|(x, y)| u32::from(x.abs_diff(*y)).pow(2)).sum()
+}
+
+/// The colour of xterm's palette, from 16, that is nearest.
+fn nearest_index(r: u8, g: u8, b: u8) -> u8 {
+    let cube = (0..216u8).map(|n| {
+        let level = |n: u8| LEVELS.get(usize::from(n % 6)).copied().unwrap_or_default();
+        (16 + n, (level(n / 36), level(n / 6), level(n)))
+    });
+    let greys = (0..24u8).map(|n| (232 + n, (8 + 10 * n, 8 + 10 * n, 8 + 10 * n)));
+    cube.chain(greys).min_by_key(|(_, colour)| distance(*colour, (r, g, b))).map_or(16, |(index, _)| index)
+}
+
+/// The nearest of the sixteen colours, by their values in xterm.
+fn nearest_named(r: u8, g: u8, b: u8) -> Color {
+    [
+        (Color::Black, (0, 0, 0)),
+        (Color::Red, (205, 0, 0)),
+        (Color::Green, (0, 205, 0)),
+        (Color::Yellow, (205, 205, 0)),
+        (Color::Blue, (0, 0, 238)),
+        (Color::Magenta, (205, 0, 205)),
+        (Color::Cyan, (0, 205, 205)),
+        (Color::Gray, (229, 229, 229)),
+        (Color::DarkGray, (127, 127, 127)),
+        (Color::LightRed, (255, 92, 92)),
+        (Color::LightGreen, (92, 255, 92)),
+        (Color::LightYellow, (255, 255, 92)),
+        (Color::LightBlue, (92, 92, 255)),
+        (Color::LightMagenta, (255, 92, 255)),
+        (Color::LightCyan, (92, 255, 255)),
+        (Color::White, (255, 255, 255)),
+    ]
+    .into_iter()
+    .min_by_key(|(_, colour)| distance(*colour, (r, g, b)))
+    .map_or(Color::Reset, |(name, _)| name)
+}
 
 /// A style for every meaning.
 #[derive(Clone, Debug)]
@@ -146,22 +270,29 @@ pub struct Theme {
 
 impl Theme {
     /// Loads a theme by name: a user's file or, if there is none with that name, a built-in theme. Also returns the problems
-    /// in it. The built-in `dark` theme replaces anything that is invalid or missing. If `has_colour` is false, no style has
-    /// a colour.
-    pub fn load(name: &str, user: &[UserFile], has_colour: bool) -> (Self, Vec<FileProblem>) {
+    /// in it. The built-in `dark` theme replaces anything that is invalid or missing. Colours that the terminal cannot show are
+    /// replaced by the nearest; without colours, and a background that sixteen colours do not have, what is in front of one is reversed.
+    pub fn load(name: &str, user: &[UserFile], colours: Colours) -> (Self, Vec<FileProblem>) {
         let mut problems = Vec::new();
         let mut styles = BTreeMap::new();
         collect("dark", &[], &mut styles, 0, &mut problems);
         if name != "dark" || user.iter().any(|f| f.name == name) {
             collect(name, user, &mut styles, 0, &mut problems);
         }
-        if !has_colour {
-            for style in styles.values_mut() {
-                style.fg = None;
-                style.bg = None;
+        for (name, style) in &mut styles {
+            let is_faint = colours == Colours::Sixteen && *name == Meaning::Selection.name();
+            if style.bg.is_some() && (colours == Colours::None || is_faint) {
+                *style = Style { fg: None, bg: None, ..*style }.add_modifier(Modifier::REVERSED);
             }
+            let shown = |colour: Option<Color>| colour.filter(|_| colours != Colours::None).map(|c| colours.nearest(c));
+            (style.fg, style.bg) = (shown(style.fg), shown(style.bg));
         }
-        (Self { styles, has_colour }, problems)
+        (Self { styles, has_colour: colours != Colours::None }, problems)
+    }
+
+    /// The names of the built-in themes.
+    pub fn built_in() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
     }
 
     /// The style of a meaning.
@@ -172,6 +303,18 @@ impl Theme {
     /// Whether the theme uses colours.
     pub fn has_colour(&self) -> bool {
         self.has_colour
+    }
+}
+
+/// Gives a cell the background of a style. A cell with a background of its own keeps it. Text without a colour of its own has that of
+/// the terminal, which may not show on the background, so it gets that of the style.
+pub(crate) fn tint(cell: &mut ratatui::buffer::Cell, style: Style) {
+    if cell.bg != Color::Reset {
+        return;
+    }
+    cell.bg = style.bg.unwrap_or(cell.bg);
+    if cell.fg == Color::Reset {
+        cell.fg = style.fg.unwrap_or(cell.fg);
     }
 }
 
@@ -280,19 +423,88 @@ mod tests {
     #[test]
     fn every_theme_has_a_style_for_every_meaning() {
         for (name, _) in BUILT_IN {
-            let theme = Theme::load(name, &[], true).0;
+            let theme = Theme::load(name, &[], Colours::All).0;
             assert_eq!(theme.styles.len(), Meaning::ALL.len(), "{name}");
-            let plain = Theme::load(name, &[], false).0;
+            let plain = Theme::load(name, &[], Colours::None).0;
             assert!(plain.styles.values().all(|s| s.fg.is_none() && s.bg.is_none()));
             assert!(plain.style(Meaning::Selection).add_modifier.contains(Modifier::REVERSED));
         }
+    }
+
+    fn contrast(a: Color, b: Color) -> f64 {
+        let of = |c: Color| match c {
+            Color::Rgb(r, g, b) => luminance(r, g, b),
+            other => panic!("{other:?} has no fixed value"),
+        };
+        let (x, y) = (of(a) + 0.05, of(b) + 0.05);
+        x.max(y) / x.min(y)
+    }
+
+    /// Text must have a contrast of 4.5 to 1 with its background (WCAG 2.1, 1.4.3), a frame needs less.
+    #[test]
+    fn every_text_can_be_read_on_the_usual_backgrounds() {
+        // Black, Solarized dark, Visual Studio Code, One Dark, Nord; white, Solarized light, a grey.
+        let dark = [0x00_00_00, 0x00_2b_36, 0x1e_1e_1e, 0x28_2c_34, 0x2e_34_40];
+        let light = [0xff_ff_ff, 0xfd_f6_e3, 0xf5_f5_f5];
+        for (name, backgrounds) in
+            [("dark", &dark[..]), ("colour-blind-dark", &dark[..]), ("light", &light[..]), ("colour-blind-light", &light[..])]
+        {
+            let theme = Theme::load(name, &[], Colours::All).0;
+            let selected = theme.style(Meaning::Selection).bg.unwrap();
+            for meaning in Meaning::ALL.into_iter().filter(|m| *m != Meaning::Selection) {
+                let style = theme.style(meaning);
+                let Some(fg) = style.fg else { continue };
+                let needed = if meaning == Meaning::Border { 2.0 } else { 4.5 };
+                let on = backgrounds.iter().map(|c| Color::from_u32(*c)).chain([selected]);
+                for background in style.bg.map_or_else(|| on.collect::<Vec<_>>(), |own| vec![own]) {
+                    let found = contrast(fg, background);
+                    assert!(found >= needed, "{name} {} on {background}: {found:.2}", meaning.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn themes_keep_their_colours_in_the_palette_of_256_and_fit_sixteen() {
+        for name in Theme::built_in() {
+            let (all, indexed) = (Theme::load(name, &[], Colours::All).0, Theme::load(name, &[], Colours::Indexed).0);
+            let sixteen = Theme::load(name, &[], Colours::Sixteen).0;
+            for meaning in Meaning::ALL {
+                if let (Some(Color::Rgb(r, g, b)), Some(Color::Indexed(n))) = (all.style(meaning).fg, indexed.style(meaning).fg) {
+                    assert_eq!(nearest_index(r, g, b), n);
+                    assert!(n >= 16, "the first sixteen are the user's");
+                }
+                let style = sixteen.style(meaning);
+                assert!(!matches!(style.fg, Some(Color::Rgb(..) | Color::Indexed(_))), "{name} {meaning:?}");
+            }
+            assert!(sixteen.style(Meaning::Selection).add_modifier.contains(Modifier::REVERSED), "{name}");
+        }
+        assert_eq!((nearest_index(0x5f, 0xd7, 0xd7), nearest_index(0x9e, 0x9e, 0x9e)), (80, 247));
+    }
+
+    #[test]
+    fn the_environment_says_how_many_colours_there_are() {
+        for (variables, colours) in [
+            (&[("TERM", "xterm-256color")][..], Colours::Indexed),
+            (&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], Colours::All),
+            (&[("TERM", "tmux-256color"), ("NO_COLOR", "")], Colours::Indexed),
+            (&[("TERM", "xterm-kitty"), ("NO_COLOR", "1"), ("COLORTERM", "truecolor")], Colours::None),
+            (&[("TERM", "linux")], Colours::Sixteen),
+            (&[("TERM", "vt220")], Colours::Sixteen),
+            (&[("TERM", "alacritty")], Colours::Indexed),
+        ] {
+            let get = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            assert_eq!(Colours::from_env(get), colours, "{variables:?}");
+        }
+        assert_eq!(Background::of(0xfd, 0xf6, 0xe3), Background::Light);
+        assert_eq!(Background::of(0x2e, 0x34, 0x40), Background::Dark);
     }
 
     #[test]
     fn reports_problems_with_their_line_and_falls_back_to_the_default() {
         let with = |text: &str| {
             let file = UserFile { path: "themes/mine.toml".into(), name: "mine".into(), text: text.into() };
-            let (theme, problems) = Theme::load("mine", &[file], true);
+            let (theme, problems) = Theme::load("mine", &[file], Colours::All);
             assert_eq!(theme.styles.len(), Meaning::ALL.len(), "every meaning has a style");
             problems
         };
@@ -308,7 +520,7 @@ mod tests {
             assert!(problem.text.contains(part) && problem.line == line && !problem.remedy.is_empty(), "{problem:?}");
             assert_eq!(problem.file, "themes/mine.toml");
         }
-        let (_, problems) = Theme::load("drak", &[], true);
+        let (_, problems) = Theme::load("drak", &[], Colours::All);
         assert!(problems.len() == 1 && problems[0].remedy.contains("Did you mean 'dark'"), "{problems:?}");
     }
 }

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Widget};
 
 use super::text;
-use super::theme::{Meaning, Theme};
+use super::theme::{Meaning, Theme, tint};
 use crate::telemetry::series::human_measure;
 use crate::telemetry::{Sample, Series, Timestamp, Window};
 
@@ -18,8 +18,8 @@ pub(crate) fn frame<'a>(theme: &Theme, title: String, has_focus: bool) -> Block<
     Block::new().borders(Borders::ALL).border_style(style).title(Line::from(Span::styled(format!(" {title} "), title_style)))
 }
 
-/// Draws a line in a row of a rectangle. `selected` is the style of the whole row if it is selected. A row below the
-/// rectangle is skipped.
+/// Draws a line in a row of a rectangle. `selected` is the style of the whole row if it is selected: with a background, the row
+/// keeps its colours on it and gets a mark in front; otherwise the style replaces them. A row below the rectangle is skipped.
 pub(crate) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selected: Option<Style>) {
     let Ok(row) = u16::try_from(row) else { return };
     if row >= area.height {
@@ -27,7 +27,21 @@ pub(crate) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, 
     }
     let place = Rect { x: area.x, y: area.y + row, width: area.width, height: 1 };
     line.render(place, buffer);
-    if let Some(style) = selected {
+    if let Some(style) = selected.filter(|s| s.bg.is_some()) {
+        for x in place.x..place.right() {
+            if let Some(cell) = buffer.cell_mut((x, place.y)) {
+                tint(cell, style);
+            }
+        }
+        // The mark stands in the margin, or in front of the text if there is none.
+        let is_blank = |buffer: &Buffer, x: u16| buffer.cell((x, place.y)).is_some_and(|c| c.symbol() == " ");
+        let before = place.x.checked_sub(1).filter(|x| is_blank(buffer, *x));
+        let at = before.or(Some(place.x).filter(|x| is_blank(buffer, *x)));
+        if let Some(cell) = at.and_then(|x| buffer.cell_mut((x, place.y))) {
+            cell.set_symbol("▌");
+            tint(cell, style);
+        }
+    } else if let Some(style) = selected {
         // The selection replaces the colours of the line, because reversed colours would be unreadable.
         for x in place.x..place.right() {
             if let Some(cell) = buffer.cell_mut((x, place.y)) {
@@ -308,7 +322,7 @@ mod tests {
 
     #[test]
     fn tables_and_escaped_text_are_shown_as_people_read_them() {
-        let theme = Theme::load("dark", &[], true).0;
+        let theme = Theme::load("dark", &[], crate::ui::theme::Colours::All).0;
         let lines = markdown(
             &theme,
             "| Owner | ana \\| co |\n|---|---|\n| Severity | SEV2 |\n\n| a | b | c [E1] |\n\n1\\. not \\[x]",

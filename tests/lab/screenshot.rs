@@ -85,6 +85,7 @@ fn main() {
     let mut command = CommandBuilder::new(program);
     command.arg("demo");
     command.env("TERM", "xterm-256color");
+    command.env("LANG", "C.UTF-8");
     command.env("WARROOM_USER", "ana");
     let mut child = pty.slave.spawn_command(command).expect("the program");
     let mut reader = pty.master.try_clone_reader().expect("a reader");

@@ -5,16 +5,17 @@
 
 use super::*;
 use crate::incident::IncidentId;
+use crate::ui::theme::Colours;
 
 /// Draws a model and returns its text, then the styled runs of each row in the dark theme and without colour.
 fn frame(model: &Model, width: u16, height: u16) -> String {
     let mut out = String::new();
-    for (name, has_colour) in [("dark", true), ("no colour", false)] {
-        let theme = Theme::load("dark", &[], has_colour).0;
+    for (name, colours) in [("dark", Colours::All), ("no colour", Colours::None)] {
+        let theme = Theme::load("dark", &[], colours).0;
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         terminal.draw(|f| render(model, &theme, &mut ViewCache::default(), f)).unwrap();
         let buffer = terminal.backend().buffer();
-        if has_colour {
+        if colours == Colours::All {
             for y in 0..height {
                 let row: String = (0..width).filter_map(|x| buffer.cell((x, y))).map(ratatui::buffer::Cell::symbol).collect();
                 out.push_str(row.trim_end());
