@@ -314,6 +314,8 @@ actions! {
     CloseReader, "close-reader", Reader, "close", "Close", false;
     NextChoice, "next-choice", List, "next", "Select the next row", false;
     PreviousChoice, "previous-choice", List, "previous", "Select the previous row", false;
+    NextPage, "next-page", List, "page down", "Go ten rows down", false;
+    PreviousPage, "previous-page", List, "page up", "Go ten rows up", false;
     Choose, "choose", List, "choose", "Choose the selected row", false;
     Submit, "submit", Line, "ok", "Accept the text", false;
     NewLine, "new-line", Line, "new line", "Insert a line break, in fields that accept several lines", false;

@@ -161,17 +161,23 @@ impl TextField {
     /// The rows of the text, each at most `width` columns wide, as byte ranges without the line break. At least one.
     pub(crate) fn rows(&self, width: usize) -> Vec<Range<usize>> {
         let (mut rows, mut start, mut column) = (Vec::new(), 0, 0);
+        // Where the row may end between two words, and the columns up to there.
+        let mut gap: Option<(usize, usize)> = None;
         for (at, grapheme) in self.text.grapheme_indices(true) {
             let taken = if grapheme == "\n" { 0 } else { grapheme.width() };
             if column + taken > width && column > 0 {
-                rows.push(start..at);
-                (start, column) = (at, 0);
+                let (end, columns) = gap.take().unwrap_or((at, column));
+                rows.push(start..end);
+                (start, column) = (end, column - columns);
             }
             if grapheme == "\n" {
                 rows.push(start..at);
-                (start, column) = (at + 1, 0);
+                (start, column, gap) = (at + 1, 0, None);
             }
             column += taken;
+            if grapheme == " " {
+                gap = Some((at + 1, column));
+            }
         }
         rows.push(start..self.text.len());
         // The cursor needs a column of its own after the last character.
@@ -320,6 +326,18 @@ mod tests {
         assert_eq!(edit.text().len(), 20_001);
         assert_eq!(edit.insert(&"a".repeat(MAX)), Err(TooLong(MAX + 20_001)));
         assert_eq!(edit.text().len(), 20_001);
+    }
+
+    #[test]
+    fn rows_end_between_words_where_they_can() {
+        let rows = |text: &str, width: usize| {
+            let field = TextField::with(text).with_lines(true);
+            field.rows(width).into_iter().map(|r| field.text()[r].to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(rows("it began 3m28s ago", 12), ["it began ", "3m28s ago"]);
+        assert_eq!(rows("see [E4][E6] and more", 10), ["see ", "[E4][E6] ", "and more"]);
+        assert_eq!(rows("abcdefghijkl mn", 5), ["abcde", "fghij", "kl mn", ""]);
+        assert_eq!(rows("a b\nc d", 10), ["a b", "c d"]);
     }
 
     proptest::proptest! {

@@ -323,4 +323,6 @@ pub(crate) struct CheckSummary {
     pub text: String,
     /// Whether the answer is whole and the check flagged nothing.
     pub holds: bool,
+    /// Whether the check flagged something.
+    pub is_flagged: bool,
 }

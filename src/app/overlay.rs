@@ -277,7 +277,9 @@ pub(crate) struct DeclareForm {
 /// An overlay over a screen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Overlay {
+    /// The keys of the view that contain what was typed.
     Help {
+        filter: TextField,
         scroll: usize,
     },
     Palette {
@@ -318,8 +320,8 @@ impl Overlay {
     /// The context whose keys apply while it is open.
     pub(crate) fn context(&self) -> Context {
         match self {
-            Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } | Self::Output { .. } => Context::Reader,
-            Self::Palette { .. } | Self::List(_) | Self::Checklist { .. } => Context::List,
+            Self::Evidence { .. } | Self::Text { .. } | Self::Output { .. } => Context::Reader,
+            Self::Help { .. } | Self::Palette { .. } | Self::List(_) | Self::Checklist { .. } => Context::List,
             Self::Input(_) => Context::Line,
             Self::Declare(_) | Self::Fields(_) => Context::Form,
             Self::Confirm(_) => Context::Confirm,

@@ -131,7 +131,7 @@ pub fn rule_report(incident: &Incident) -> String {
     section(
         "Unchanged signals",
         &[FindingKind::Unchanged],
-        "No error or latency series of another service was available for comparison.",
+        "No error or latency series of another service is known to have stayed the same.",
     );
     section("Data gaps", &[FindingKind::Gap], no_gaps);
     out.push_str(&first_steps(investigation));

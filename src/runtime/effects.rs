@@ -304,6 +304,7 @@ impl Runner {
                         None => a.claim_summary(),
                     },
                     holds: a.fallback_reason.is_none() && !a.claims.iter().any(crate::incident::Claim::is_flagged),
+                    is_flagged: a.claims.iter().any(crate::incident::Claim::is_flagged),
                 }),
                 Err(e) => Err(e.failure()),
             };

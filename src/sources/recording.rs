@@ -22,8 +22,8 @@ use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timest
 
 /// The version of the file format; files of a newer version are rejected.
 const FORMAT: u32 = 1;
-/// How far back an instant query looks for a sample; the default of Prometheus.
-const LOOKBACK: Duration = Duration::from_mins(5);
+/// How much of the end of the recorded lines is followed: as little as shows how it is at the end, not how it was before.
+const FOLLOWED: Duration = Duration::from_mins(1);
 /// The largest recording that is read, in bytes after decompression.
 const MAX_SIZE: usize = 512 * 1024 * 1024;
 
@@ -283,8 +283,8 @@ impl LogSource for Player {
         .boxed()
     }
 
-    /// Replays the last five minutes of recorded lines in a loop, at the pace at which they came; pauses are cut to 2 s.
-    /// Each line gets the current time. Returns at once when there are no lines in those minutes.
+    /// Replays the last minute of recorded lines in a loop, at the pace at which they came; pauses are cut to 2 s.
+    /// Each line gets the current time. Returns at once when there are no lines in that minute.
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
         async move {
             let fallback = self.source.lines.values().max_by_key(|a| a.value.len());
@@ -292,9 +292,8 @@ impl LogSource for Player {
             let Some(answer) = query.and_then(|q| self.source.lines.get(q)).or(fallback) else {
                 return Err(Self::not_recorded("live logs"));
             };
-            // Only the last five minutes, because they show the state at the end of the span.
             let end = answer.value.iter().filter_map(|l| l.at).max().unwrap_or_default();
-            let lines: Vec<&LogLine> = answer.value.iter().filter(|l| l.at.is_some_and(|at| end.since(at) <= LOOKBACK)).collect();
+            let lines: Vec<&LogLine> = answer.value.iter().filter(|l| l.at.is_some_and(|at| end.since(at) <= FOLLOWED)).collect();
             if lines.is_empty() {
                 return Ok(());
             }

@@ -529,7 +529,7 @@ fn a_text_of_several_lines_grows_and_shows_its_cursor() {
     let mut model = room(Tab::Overview);
     press(&mut model, 'n');
     for n in 1..=30 {
-        let line = if n == 29 { format!("line 29 {}end", "x".repeat(150)) } else { format!("line {n}") };
+        let line = if n == 29 { format!("line 29 {}end", "x".repeat(157)) } else { format!("line {n}") };
         update(&mut model, at(1), Msg::Pasted(format!("{line}\n")));
     }
     for (width, height) in [(140, 40), (80, 24), (60, 16)] {
@@ -554,13 +554,40 @@ fn suspects_share_a_time_axis_with_alerts_and_lead_to_evidence() {
     // The alert's mark is close to the step in the sparkline, because the alert fired soon after.
     let column = |line: &str, symbol: char| line.chars().collect::<Vec<_>>().iter().rposition(|c| *c == symbol);
     let step = column(sparkline, '▁').unwrap() + 1;
-    let alert = column(axis.split("┐").next().unwrap(), '▲').unwrap();
+    let alert = column(axis.split("┐").next().unwrap(), '●').unwrap();
     assert!(alert.abs_diff(step) <= 2, "{step} {alert}\n{screen}");
     press(&mut model, 'j');
     let below = draw(&model, 140, 40);
     assert!(below.contains("E1 metric from prom"), "{below}");
     press(&mut model, 'k');
     assert!(draw(&model, 140, 40).contains("checkout db_pool_in_use [E1]"));
+}
+
+#[test]
+fn the_help_shows_the_keys_that_contain_what_is_typed() {
+    let mut model = room(Tab::Overview);
+    press(&mut model, '?');
+    assert!(draw(&model, 80, 24).contains("type to filter"));
+    for key in "severity".chars() {
+        press(&mut model, key);
+    }
+    let screen = draw(&model, 80, 24);
+    assert!(screen.contains("s            Change the severity") && !screen.contains("Write a note"), "{screen}");
+    press(&mut model, 'z');
+    assert!(draw(&model, 80, 24).contains("No key of this view matches."));
+}
+
+#[test]
+fn every_tab_is_named_at_every_width() {
+    let model = room(Tab::Signals);
+    for width in [60, 70, 80, 99, 100, 120, 140] {
+        let bar = draw(&model, width, 24).lines().nth(1).unwrap().to_owned();
+        for (key, name) in Tab::ALL.map(Tab::label) {
+            let start: String = name.chars().take(3).collect();
+            assert!(bar.contains(&format!("{key} {start}")), "{width}: {name}\n{bar}");
+        }
+        assert!(bar.contains("3 Signals"), "the open tab has its whole name\n{bar}");
+    }
 }
 
 #[test]

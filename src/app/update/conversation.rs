@@ -203,10 +203,12 @@ pub(super) fn choose_thread(model: &mut Model) -> Vec<Effect> {
 /// What to do with an answer that has arrived.
 pub(super) fn next_step(model: &Model, verdict: &CheckSummary) -> String {
     let (select, accept) = (model.key(Action::NextSpot), model.key(Action::Accept));
-    if verdict.holds {
+    if verdict.is_flagged {
+        format!("{select} selects what was flagged, with the reason.")
+    } else if verdict.holds {
         format!("{accept} accepts the answer, {select} selects a proposal or citation in it.")
     } else {
-        format!("{select} selects what was flagged, with the reason.")
+        format!("{select} selects a citation, {} asks again.", model.key(Action::AskAgain))
     }
 }
 

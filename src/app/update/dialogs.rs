@@ -27,10 +27,16 @@ use crate::telemetry::failure::Explain;
 pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Effect> {
     let Some(overlay) = model.overlay.take() else { return Vec::new() };
     match overlay {
-        Overlay::Help { scroll: at } => match scrolled(model, action, at) {
-            Some(scroll) => show(model, Overlay::Help { scroll }),
-            None => close_or_keep(model, action, Overlay::Help { scroll: at }),
-        },
+        Overlay::Help { filter, scroll: at } => {
+            let by = match action {
+                Action::NextChoice => 1,
+                Action::PreviousChoice => -1,
+                Action::NextPage => LIST_PAGE.cast_signed(),
+                Action::PreviousPage => -LIST_PAGE.cast_signed(),
+                _ => return Vec::new(),
+            };
+            show(model, Overlay::Help { filter, scroll: scroll(at, by, model.scroll_limit) })
+        }
         Overlay::Text { title, text, scroll: at } => {
             if action == Action::ReadInEditor {
                 let effect = Effect::Editor { text: text.clone(), is_kept: false };
@@ -104,6 +110,7 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             }
         }
         Some(Overlay::List(_)) => return typed_in_list(model, chord),
+        Some(Overlay::Help { .. }) => return typed_in_help(model, chord),
         Some(Overlay::Fields(form)) => {
             if let Some(field) = form.focused() {
                 field.edit.key(chord);
@@ -121,8 +128,7 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             (DeclareField::Severity | DeclareField::Commander, _) => {}
         },
         Some(
-            Overlay::Help { .. }
-            | Overlay::Text { .. }
+            Overlay::Text { .. }
             | Overlay::Output { .. }
             | Overlay::Evidence { .. }
             | Overlay::Checklist { .. }
@@ -213,9 +219,33 @@ fn keep_text(model: &mut Model, line: &InputDialog) {
     }
 }
 
+/// Handles typing in the help: it filters. While nothing is typed, `j` and `k` scroll, and `q` and `?` close.
+fn typed_in_help(model: &mut Model, chord: Chord) -> Vec<Effect> {
+    let limit = model.scroll_limit;
+    let Some(Overlay::Help { filter, scroll: at }) = &mut model.overlay else { return Vec::new() };
+    match chord.code {
+        Code::Char('j') if filter.text().is_empty() => *at = scroll(*at, 1, limit),
+        Code::Char('k') if filter.text().is_empty() => *at = scroll(*at, -1, limit),
+        Code::Char('q' | '?') if filter.text().is_empty() => model.overlay = None,
+        // The slash begins a filter elsewhere, and no key is found by it.
+        Code::Char('/') if filter.text().is_empty() => {}
+        _ => {
+            if filter.key(chord) {
+                *at = 0;
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// How far a page of a list is, in rows.
+const LIST_PAGE: usize = 10;
+
 /// The selected row after an action in a list.
 fn move_row(action: Action, selected: usize, length: usize) -> usize {
     match action {
+        Action::NextPage => (selected + LIST_PAGE).min(length.saturating_sub(1)),
+        Action::PreviousPage => selected.saturating_sub(LIST_PAGE),
         Action::NextChoice => (selected + 1).min(length.saturating_sub(1)),
         Action::PreviousChoice => selected.saturating_sub(1),
         _ => selected,

@@ -185,14 +185,25 @@ pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
 
 /// Opens the selected incident, or the incident of the selected alert.
 pub(super) fn open(model: &mut Model) -> Vec<Effect> {
-    let id = match model.board.pane {
-        Pane::Incidents => model.board.selected_incident,
+    let (id, ended) = match model.board.pane {
+        Pane::Incidents => (model.board.selected_incident, None),
         Pane::Alerts => {
             let fingerprints = model.board.fingerprints_at(model.board.position().unwrap_or(0));
-            let alerts = model.board.alerts.iter().filter(|a| fingerprints.contains(&a.fingerprint));
-            alerts.into_iter().find_map(|a| model.board.owner(a))
+            let alerts = || model.board.alerts.iter().filter(|a| fingerprints.contains(&a.fingerprint));
+            let has_ended = |alert: &crate::telemetry::Alert| {
+                let linked = model.board.incidents.iter().filter(|i| i.linked.iter().any(|l| l.is(alert)));
+                linked.max_by_key(|i| i.declared_at).map(|i| (i.id, i.status))
+            };
+            (alerts().find_map(|a| model.board.owner(a)), alerts().find_map(has_ended))
         }
     };
+    if let (None, Some((id, status))) = (id, ended) {
+        // Another incident for the same alert would split its story.
+        let words = format!("{id} has this alert and is {status}. {} reopens it.", model.key(Action::Reopen));
+        let effects = open_room(model, id);
+        model.say(Tone::Plain, words);
+        return effects;
+    }
     match (id, model.board.pane) {
         (Some(id), _) => open_room(model, id),
         (None, Pane::Incidents) => say_key(model, "No incidents yet. Press {} on an alert to declare one.", Action::Declare),

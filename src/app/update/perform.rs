@@ -48,7 +48,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Bottom => step(model, isize::MAX),
         Action::Back => back(model),
         Action::Quit => quit(model),
-        Action::Help => show(model, Overlay::Help { scroll: 0 }),
+        Action::Help => show(model, Overlay::Help { filter: TextField::default(), scroll: 0 }),
         Action::Palette => show(model, Overlay::Palette { edit: TextField::default(), selected: 0 }),
         Action::ShowProblems => problems(model),
         Action::CustomCommand => custom::choose_command(model),
@@ -291,6 +291,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::CloseReader
         | Action::KeepOutput
         | Action::NextChoice
+        | Action::NextPage
+        | Action::PreviousPage
         | Action::PreviousChoice
         | Action::Choose
         | Action::Submit

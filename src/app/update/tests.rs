@@ -248,7 +248,11 @@ fn an_answer_says_how_long_it_takes_and_what_to_do_next() {
     assert_eq!(progress(&model), "8 s of about 12 s");
     update(&mut model, at(20), Msg::Answering(request, Delta::Text(" ran dry.".into())));
     assert_eq!(progress(&model), "18 s, usually 12 s");
-    update(&mut model, at(21), Msg::Answered(request, Ok(CheckSummary { text: "1 claim: 1 uncited".into(), holds: false })));
+    update(
+        &mut model,
+        at(21),
+        Msg::Answered(request, Ok(CheckSummary { text: "1 claim: 1 uncited".into(), holds: false, is_flagged: true })),
+    );
     let said = model.toast.as_ref().map(|t| t.text.clone()).unwrap_or_default();
     assert_eq!(said, "1 claim: 1 uncited. ] selects what was flagged, with the reason.");
 }
@@ -262,9 +266,16 @@ fn drops_answers_to_an_older_question() {
     update(&mut model, at(2), Msg::Answering(request, Delta::Text("new".into())));
     assert_eq!(model.room.as_ref().unwrap().streaming.as_ref().unwrap().text, "new");
     assert_eq!(press(&mut model, "⎋"), [Effect::CancelAsk]);
-    assert_eq!(update(&mut model, at(3), Msg::Answered(request - 1, Ok(CheckSummary { text: "x".into(), holds: true }))), []);
+    assert_eq!(
+        update(
+            &mut model,
+            at(3),
+            Msg::Answered(request - 1, Ok(CheckSummary { text: "x".into(), holds: true, is_flagged: false }))
+        ),
+        []
+    );
     assert!(model.room.as_ref().unwrap().streaming.is_some());
-    update(&mut model, at(3), Msg::Answered(request, Ok(CheckSummary { text: "x".into(), holds: false })));
+    update(&mut model, at(3), Msg::Answered(request, Ok(CheckSummary { text: "x".into(), holds: false, is_flagged: true })));
     assert_eq!(model.toast.as_ref().map(|t| t.tone), Some(Tone::Plain), "an answer with flagged claims has no tick");
     assert!(model.room.as_ref().unwrap().streaming.is_none());
 }
@@ -1066,6 +1077,24 @@ fn a_role_goes_to_an_unknown_person_only_after_a_question() {
     assert_eq!(input_dialog(&model).edit.text(), me);
     let effects = press(&mut model, "⏎");
     assert!(matches!(only_command(&effects), Command::Assign { holder, .. } if *holder == me));
+}
+
+#[test]
+fn an_alert_of_an_ended_incident_leads_to_it() {
+    let mut model = room();
+    let incident = model.room.as_ref().unwrap().incident.clone().unwrap();
+    let firing = alert("HighErrorRate", "checkout");
+    let mut summary = incident.head.clone();
+    summary.linked = vec![crate::incident::LinkedAlert::from_alert(&firing)];
+    summary.status = crate::incident::Status::Resolved;
+    model.screen = Screen::Board;
+    update(&mut model, at(1), board(vec![firing], SourceStatus::Ok));
+    model.board.incidents = vec![summary];
+    model.board.rebuild_rows();
+    press(&mut model, "j⏎");
+    assert_eq!(model.screen, Screen::Room);
+    let said = model.toast.as_ref().map(|t| t.text.clone()).unwrap_or_default();
+    assert_eq!(said, "INC-1 has this alert and is resolved. O reopens it.");
 }
 
 #[test]

@@ -30,12 +30,14 @@ const MAX_INPUT_ROWS: usize = 10;
 /// Draws the open overlay on top of the screen.
 pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
     match overlay {
-        Overlay::Help { scroll } => {
-            let (lines, place) = (help(model, theme), centered(area, 84, area.height.saturating_sub(2)));
+        Overlay::Help { filter, scroll } => {
+            let place = centered(area, 84, area.height.saturating_sub(2));
+            let lines = help(model, theme, filter.text(), usize::from(place.width.saturating_sub(4)));
             let is_cut = lines.len() + 2 > usize::from(place.height);
             let more = if is_cut { format!(" · {} for more", model.key(Action::Down)) } else { String::new() };
-            let title = format!("Keys of this view · {}{more}", keys(model, &[Action::CloseReader]));
-            let inner = window(theme, frame, place, title);
+            let typed =
+                if filter.text().is_empty() { "type to filter".to_owned() } else { format!("with “{}”", filter.text()) };
+            let inner = window(theme, frame, place, format!("Keys of this view · {typed} · esc close{more}"));
             cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, *scroll);
         }
         Overlay::Palette { edit, selected } => commands(model, theme, cache, edit, *selected, frame, area),
@@ -241,23 +243,41 @@ fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &Text
 }
 
 /// The lines of the help: the keys of the view by context, then the symbols.
-fn help(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
+fn help(model: &Model, theme: &Theme, filter: &str, width: usize) -> Vec<Line<'static>> {
+    let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    let has_all = |text: &str| words.iter().all(|w| text.to_lowercase().contains(w.as_str()));
     let mut lines = Vec::new();
     for context in model.view_contexts() {
-        lines.push(Line::from(Span::styled(context.title().to_owned(), theme.style(Meaning::Title))));
+        let mut rows = Vec::new();
         for spec in ACTIONS.iter().filter(|s| s.context == context) {
             let off = if model.read_only && spec.changes { " (not in read-only mode)" } else { "" };
-            lines.push(Line::from(vec![
-                Span::styled(
-                    format!("  {} ", text::pad(&model.keymap.keys_of(spec.action).join(" "), 12)),
-                    theme.style(Meaning::Accent),
-                ),
-                Span::raw(format!("{}{off}", spec.help)),
-            ]));
+            let keys = model.keymap.keys_of(spec.action).join(" ");
+            if !has_all(&format!("{keys} {} {} {}", spec.name, spec.word, spec.help)) {
+                continue;
+            }
+            for (n, part) in text::wrap(&format!("{}{off}", spec.help), width.saturating_sub(15)).into_iter().enumerate() {
+                let keys = if n == 0 { keys.as_str() } else { "" };
+                rows.push(Line::from(vec![
+                    Span::styled(format!("  {} ", text::pad(keys, 12)), theme.style(Meaning::Accent)),
+                    Span::raw(part),
+                ]));
+            }
         }
-        lines.push(Line::default());
+        if !rows.is_empty() {
+            lines.push(Line::from(Span::styled(context.title().to_owned(), theme.style(Meaning::Title))));
+            lines.extend(rows);
+            lines.push(Line::default());
+        }
     }
-    lines.extend(symbols(model, theme));
+    let legend = symbols(model, theme);
+    if words.is_empty() {
+        lines.extend(legend);
+    } else {
+        lines.extend(legend.into_iter().skip(1).filter(|l| has_all(&l.to_string())));
+    }
+    if lines.is_empty() {
+        lines.push(Line::from(Span::styled("No key of this view matches.", theme.style(Meaning::Muted))));
+    }
     lines
 }
 
@@ -268,18 +288,19 @@ fn symbols(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
         &[
             "Alerts      ● firing  ◔ pending  ◌ suppressed  ◑ acknowledged  ○ resolved",
             "            ✓ marked",
-            "Chart       ▲ start of the alert  ┄ alert threshold",
+            "Chart       ● start of the alert  ┄ alert threshold",
         ]
     } else {
         &[
             "Findings    ● alerts  ! proposed severity  ◎ probable origin",
-            "            ⊘ contradicting evidence  ▲ metric changed  ≋ log pattern",
-            "            ◆ recent change  ⇄ dependency  ◔ error budget  ▮ saturation",
-            "            ◷ expiring  ∞ related alerts  ─ unchanged  ? data gap",
+            "            ⊘ contradicting evidence  ▲ rose  ▼ fell  ∿ changed",
+            "            ≋ log pattern  ◇ change  ⇄ dependency  ◔ error budget",
+            "            ▮ saturation  ◷ expiring  ∞ related alerts  ─ unchanged",
+            "            ▶ likely cause  ? data gap  ▸ folded  ▾ unfolded",
             "            ✓ healthy or recovered  … not recovered, or inconclusive",
             "Hypotheses  ✓ supported  ✗ refuted  ? not decided yet",
-            "Suspects    ▲ rose  ▼ dropped  ─ found in logs or calls, not in a metric",
-            "Charts      ▲ start of an alert  ◇ change  ◆ incident declared",
+            "Suspects    ▲ rose  ▼ fell  ─ found in logs or calls, not in a metric",
+            "Charts      ● start of an alert  ◇ change  ⚑ incident declared",
             "            ┆ onset of the incident  ┄ alert threshold  ┃ selected time",
             "Evidence    ~ incomplete",
             "Timeline    ◆ written by a person  AI by a model  · by warroom",

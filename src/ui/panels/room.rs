@@ -35,22 +35,34 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
 
 /// The tabs with their numbers, a running investigation or the filter, and at the right end who else has this incident open.
 fn tab_bar(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let short = area.width < 100;
-    let mut spans = vec![Span::raw(" ")];
-    for tab in Tab::ALL {
-        let (key, name) = tab.label();
+    let count = |tab: Tab| {
         let count = room.incident.as_ref().map_or(0, |i| match tab {
             Tab::Signals => i.current_evidence().count(),
             Tab::Actions => i.actions.len(),
             _ => 0,
         });
-        let count = if count > 0 && !short { format!(" {count}") } else { String::new() };
-        let label = if short { format!("{key} {}", tab.short_name()) } else { format!(" {key} {name}{count} ") };
+        if count > 0 { format!(" {count}") } else { String::new() }
+    };
+    // The longest names with which all tabs fit.
+    let whole = |tab: Tab| format!(" {} {}{} ", tab.label().0, tab.label().1, count(tab));
+    let short = |tab: Tab| format!("{} {} ", tab.label().0, tab.short_name());
+    let shortest = |tab: Tab| {
+        let name: String = tab.short_name().chars().take(if tab == room.tab { usize::MAX } else { 3 }).collect();
+        format!("{} {name} ", tab.label().0)
+    };
+    let forms: [&dyn Fn(Tab) -> String; 3] = [&whole, &short, &shortest];
+    let fits = |form: &&&dyn Fn(Tab) -> String| {
+        Tab::ALL.into_iter().map(|t| text::width(&form(t))).sum::<usize>() < usize::from(area.width)
+    };
+    let form = forms.iter().find(fits).unwrap_or(&forms[2]);
+    let mut spans = vec![Span::raw(" ")];
+    for tab in Tab::ALL {
         let style = if tab == room.tab { theme.style(Meaning::Selection) } else { theme.style(Meaning::Muted) };
-        spans.push(Span::styled(label, style));
-        if short {
-            spans.push(Span::raw(" "));
-        }
+        let label = form(tab);
+        // The gap behind a short name is not part of it.
+        let name = if label.starts_with(' ') { label.as_str() } else { label.trim_end() };
+        spans.push(Span::styled(name.to_owned(), style));
+        spans.push(Span::raw(" ".repeat(text::width(&label) - text::width(name))));
     }
     if let Some(progress) = &room.investigating {
         spans.push(Span::styled(format!("  ⟳ {progress}"), theme.style(Meaning::Accent)));

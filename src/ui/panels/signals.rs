@@ -73,9 +73,9 @@ fn marks(incident: &Incident) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     let found = incident.investigation.as_ref();
     marks.extend(found.and_then(|f| f.onset).map(|at| Mark { at, glyph: '┆', meaning: Meaning::Muted }));
-    marks.push(Mark { at: incident.head.declared_at, glyph: '◆', meaning: Meaning::Accent });
+    marks.push(Mark { at: incident.head.declared_at, glyph: '⚑', meaning: Meaning::Accent });
     let alerts = incident.alerts.iter().filter_map(|a| a.starts_at);
-    marks.extend(alerts.map(|at| Mark { at, glyph: '▲', meaning: Meaning::Bad }));
+    marks.extend(alerts.map(|at| Mark { at, glyph: '●', meaning: Meaning::Bad }));
     let changes =
         found.into_iter().flat_map(Investigation::details).filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
     marks.extend(changes.map(|at| Mark { at, glyph: '◇', meaning: Meaning::Warn }));
@@ -119,7 +119,7 @@ fn suspect_list(
         for mark in marks(incident).iter().filter(|m| window.contains(m.at)) {
             let column = ((mark.at.secs_since(window.start) / length * spark as f64) as usize).min(spark - 1);
             // If a change and an alert fall into the same column, move the change one column to the left.
-            let is_taken = axis.get(column).is_some_and(|(glyph, _)| *glyph == '▲');
+            let is_taken = axis.get(column).is_some_and(|(glyph, _)| *glyph == '●');
             let column = if mark.glyph == '◇' && is_taken { column.saturating_sub(1) } else { column };
             if let Some(cell) = axis.get_mut(column) {
                 *cell = (mark.glyph, mark.meaning);
@@ -127,7 +127,7 @@ fn suspect_list(
         }
     }
     let lead = width.saturating_sub(spark + 6);
-    let legend = text::fit("  ▲ alert  ◇ change  ◆ declared  ┆ onset", lead);
+    let legend = text::fit("  ● alert  ◇ change  ⚑ declared  ┆ onset", lead);
     let mut head = vec![Span::styled(text::pad(&legend, lead), theme.style(Meaning::Muted))];
     head.extend(axis.into_iter().map(|(glyph, meaning)| Span::styled(glyph.to_string(), theme.style(meaning))));
     put(frame.buffer_mut(), inner, 0, &Line::from(head), None);

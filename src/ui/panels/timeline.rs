@@ -110,7 +110,7 @@ fn entry_lines(
     }
     if let Some((at, fired)) = incident.alerts_fired(before, entry.at) {
         let time = if at.date() == date { at.clock(time::UtcOffset::UTC) } else { at.date_clock() };
-        let line = format!("{time} ▲  {fired}");
+        let line = format!("{time} ●  {fired}");
         lines.extend(text::wrap(&line, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
     }
     let (mark, meaning) = match entry.actor.kind {
