@@ -310,6 +310,12 @@ actions! {
     Cancel, "cancel", Everywhere, "cancel", "Close the dialog, or stop the script that is running", false;
     CopyText, "copy-text", Reader, "copy", "Copy this text", false;
     ReadInEditor, "read-in-editor", Reader, "editor", "Open this text in $VISUAL or $EDITOR", false;
+    Earlier, "earlier", Reader, "earlier", "Move the cursor of a chart to the sample before", false;
+    Later, "later", Reader, "later", "Move the cursor of a chart to the next sample", false;
+    FarEarlier, "far-earlier", Reader, "far earlier", "Move the cursor of a chart a tenth of it back", false;
+    FarLater, "far-later", Reader, "far later", "Move the cursor of a chart a tenth of it on", false;
+    ZoomIn, "zoom-in", Reader, "zoom in", "Show half of the time around the cursor of a chart", false;
+    ZoomOut, "zoom-out", Reader, "zoom out", "Show twice the time around the cursor of a chart", false;
     KeepOutput, "keep-output", Reader, "save", "Save the command output as evidence", true;
     CloseReader, "close-reader", Reader, "close", "Close", false;
     NextChoice, "next-choice", List, "next", "Select the next row", false;

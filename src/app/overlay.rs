@@ -5,7 +5,7 @@ use super::edit::TextField;
 use super::msg::{Effect, SendCall, StepCall};
 use crate::incident::{Command, EvidenceId, ExitCriteria, IncidentId, LinkedAlert, Severity, Status};
 use crate::prompt::question::Question;
-use crate::telemetry::Timestamp;
+use crate::telemetry::{Timestamp, Window};
 
 /// The purpose of the text in an input dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -295,11 +295,13 @@ pub(crate) enum Overlay {
     Checklist {
         selected: usize,
     },
-    /// An evidence item. `at` is the time of interest: marked in a chart, scrolled to in a log.
+    /// An evidence item. `at` is the time of interest: the cursor in a chart, scrolled to in a log. `view` is the part of the window
+    /// that a chart shows; `None` for all of it.
     Evidence {
         id: EvidenceId,
         scroll: usize,
         at: Option<Timestamp>,
+        view: Option<Window>,
     },
     Text {
         title: String,
@@ -317,6 +319,11 @@ pub(crate) enum Overlay {
 }
 
 impl Overlay {
+    /// An evidence item with its time of interest.
+    pub(crate) fn evidence(id: EvidenceId, scroll: usize, at: Option<Timestamp>) -> Self {
+        Self::Evidence { id, scroll, at, view: None }
+    }
+
     /// The context whose keys apply while it is open.
     pub(crate) fn context(&self) -> Context {
         match self {

@@ -4,6 +4,7 @@
 
 mod common;
 mod conversation;
+mod cursor;
 mod custom;
 mod dialogs;
 mod go;

@@ -564,6 +564,39 @@ fn suspects_share_a_time_axis_with_alerts_and_lead_to_evidence() {
 }
 
 #[test]
+fn a_chart_has_a_scale_a_cursor_with_its_values_and_a_zoom() {
+    let mut model = room(Tab::Signals);
+    press(&mut model, '⏎');
+    let screen = draw(&model, 140, 40);
+    // The samples are 4 until 09:25:00 and 20 from then on, every ten seconds from 09:20:00 to 09:29:50.
+    for part in ["20 ", "15 ", "10 ", "5 ", "09:20:00", "09:22", "09:26", "09:30:00 UTC"] {
+        assert!(screen.contains(part), "{part}\n{screen}");
+    }
+    press(&mut model, 'h');
+    assert!(draw(&model, 140, 40).contains("at 2026-11-21 09:29:50 UTC"), "the cursor begins at the last sample");
+    for _ in 0..5 {
+        press(&mut model, 'H');
+    }
+    let screen = draw(&model, 140, 40);
+    assert!(screen.contains("at 2026-11-21 09:24:50 UTC") && screen.contains("│ 4 {service="), "{screen}");
+    assert!(screen.contains('┊'), "{screen}");
+    press(&mut model, 'l');
+    assert!(draw(&model, 140, 40).contains("│ 20 {service="));
+    press(&mut model, '+');
+    press(&mut model, '+');
+    let zoomed = draw(&model, 140, 40);
+    assert!(zoomed.contains("09:23:45") && zoomed.contains("09:26:15 UTC"), "{zoomed}");
+    // The view follows the cursor, and ends at the ends of the window.
+    for _ in 0..30 {
+        press(&mut model, 'L');
+    }
+    assert!(draw(&model, 140, 40).contains("09:30:00 UTC"));
+    press(&mut model, '-');
+    press(&mut model, '-');
+    assert!(draw(&model, 140, 40).contains("09:20:00"));
+}
+
+#[test]
 fn the_help_shows_the_keys_that_contain_what_is_typed() {
     let mut model = room(Tab::Overview);
     press(&mut model, '?');

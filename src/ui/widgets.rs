@@ -76,6 +76,8 @@ pub(crate) struct Chart<'a> {
     pub threshold: Option<f64>,
     pub unit: &'a str,
     pub marks: &'a [Mark],
+    /// Where a vertical line is drawn through the plot.
+    pub cursor: Option<Timestamp>,
     /// The current time. Times that are not today are shown with their date.
     pub now: Timestamp,
 }
@@ -83,7 +85,7 @@ pub(crate) struct Chart<'a> {
 /// Draws a chart in braille, with the scale on the left, and marks and the times of the window below. Draws nothing if the
 /// area is too small.
 pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart<'_>) {
-    let Chart { series, window, threshold, unit, marks, now } = *data;
+    let Chart { series, window, threshold, unit, marks, cursor, now } = *data;
     let length = window.length().as_secs_f64();
     let points: Vec<Sample> =
         series.iter().flat_map(|s| s.within(window).iter().copied()).filter(|s| s.value.is_finite()).collect();
@@ -99,26 +101,27 @@ pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart
     let low = points.iter().map(|s| s.value).chain(threshold).fold(f64::INFINITY, f64::min).min(0.0);
     let top = if top > low { top } else { low + 1.0 };
     let label = |v: f64| human_measure(v * factor, unit);
-    let gutter = text::width(&label(top)).max(text::width(&label(low))).min(10) + 1;
+    let ticks = ticks(low, top, usize::from(area.height.saturating_sub(2)));
+    let gutter = ticks.iter().map(|v| text::width(&label(*v))).max().unwrap_or(0).min(10) + 1;
     let gutter16 = u16::try_from(gutter).unwrap_or(10);
     let plot = Rect { x: area.x + gutter16, y: area.y, width: area.width.saturating_sub(gutter16), height: area.height - 2 };
     if plot.width < 8 {
         return;
     }
     let muted = theme.style(Meaning::Muted);
-    put(buffer, area, 0, &Line::from(Span::styled(text::align_right(&label(top), gutter - 1), muted)), None);
-    put(
-        buffer,
-        area,
-        usize::from(plot.height) - 1,
-        &Line::from(Span::styled(text::align_right(&label(low), gutter - 1), muted)),
-        None,
-    );
     let (columns, rows) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
     let y_of = |v: f64| ((top - v) / (top - low) * (rows - 1) as f64).round().clamp(0.0, (rows - 1) as f64) as usize;
     let x_of = |at: Timestamp| {
         (at.secs_since(window.start) / length * (columns - 1) as f64).round().clamp(0.0, (columns - 1) as f64) as usize
     };
+    for tick in &ticks {
+        put(buffer, area, y_of(*tick) / 4, &Line::from(Span::styled(text::align_right(&label(*tick), gutter - 1), muted)), None);
+    }
+    if let Some(column) = cursor.filter(|at| window.contains(*at)).map(|at| x_of(at) / 2) {
+        for row in 0..usize::from(plot.height) {
+            set(buffer, plot, column, row, "┊", theme.style(Meaning::Accent));
+        }
+    }
     if let Some(t) = threshold {
         let row = y_of(t) / 4;
         for x in (0..plot.width).step_by(2) {
@@ -153,12 +156,54 @@ pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart
             theme.style(mark.meaning),
         );
     }
+    let line =
+        Line::from(Span::styled(format!("{}{}", " ".repeat(gutter), time_axis(window, now, usize::from(plot.width))), muted));
+    put(buffer, area, axis + 1, &line, None);
+}
+
+/// Round values for the scale of a chart with so many rows, the lowest and the highest first: at least two rows apart.
+fn ticks(low: f64, top: f64, rows: usize) -> Vec<f64> {
+    let mut found = vec![low, top];
+    let spaces = (rows / 3).clamp(1, 6);
+    let rough = (top - low) / spaces as f64;
+    let magnitude = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|n| n * magnitude).into_iter().find(|s| *s >= rough).unwrap_or(rough);
+    // A round value too close to an end would hide its label.
+    let gap = (top - low) * 2.0 / rows.max(1) as f64;
+    let first = (low / step).ceil() as i64;
+    found.extend((first..first + 12).map(|n| n as f64 * step).filter(|v| *v > low + gap && *v < top - gap));
+    found
+}
+
+/// The times below a chart: its start and its end, and whole steps between them where there is room.
+fn time_axis(window: Window, now: Timestamp, width: usize) -> String {
     let is_one_day = window.start.date() == window.end.date();
     let end = if is_one_day { window.end.clock(time::UtcOffset::UTC) } else { text::moment(now, window.end) };
     let (from, to) = (text::moment(now, window.start), format!("{end} UTC"));
-    let gap = usize::from(plot.width).saturating_sub(text::width(&from) + text::width(&to)).max(1);
-    let line = Line::from(Span::styled(format!("{}{from}{}{to}", " ".repeat(gutter), " ".repeat(gap)), muted));
-    put(buffer, area, axis + 1, &line, None);
+    let mut line: Vec<char> = vec![' '; width];
+    let mut write = |at: usize, words: &str| {
+        let end = at + words.chars().count();
+        let is_free = line.get(at.saturating_sub(2)..(end + 2).min(width)).is_some_and(|part| part.iter().all(|c| *c == ' '));
+        if end <= width && is_free {
+            line.splice(at..end, words.chars());
+        }
+    };
+    write(0, &from);
+    write(width.saturating_sub(text::width(&to)), &to);
+    let length = window.length().as_secs();
+    let steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+    let rough = length * 14 / width.max(1) as u64;
+    let Some(step) = steps.into_iter().find(|s| *s >= rough.max(1)) else { return line.into_iter().collect() };
+    let begin = window.start.micros().div_euclid(1_000_000);
+    let first = (begin / step.cast_signed() + 1) * step.cast_signed();
+    for at in (first..begin + length.cast_signed()).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
+        let at = Timestamp::from_secs(at);
+        let column = (at.secs_since(window.start) / length.max(1) as f64 * (width.saturating_sub(1)) as f64).round() as usize;
+        let clock = at.clock(time::UtcOffset::UTC);
+        let words = if step % 60 == 0 { clock.get(..5).unwrap_or(&clock) } else { &clock };
+        write(column.saturating_sub(words.len() / 2), words);
+    }
+    line.into_iter().collect()
 }
 
 fn set(buffer: &mut Buffer, area: Rect, x: usize, y: usize, glyph: &str, style: Style) {

@@ -75,7 +75,7 @@ pub(super) fn open_spot(model: &mut Model) -> Vec<Effect> {
         return if has_answers { select_spot(model, true) } else { start_question(model, Question::new("troubleshoot")) };
     };
     match spot.target {
-        Target::Evidence(id) => show(model, Overlay::Evidence { id, scroll: 0, at: None }),
+        Target::Evidence(id) => show(model, Overlay::evidence(id, 0, None)),
         Target::Flag(n, claim) => {
             let reason = claim.reason.clone().unwrap_or_else(|| claim.state.word().to_owned());
             let text = format!("{}\n\nThe check: {}.\n{reason}", claim.text, claim.state.word());

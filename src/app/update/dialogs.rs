@@ -17,7 +17,7 @@ use super::go::{go_to_finding, scroll};
 use super::lists::change_status;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given, value_typed};
-use super::{custom, mitigation, perform, silences, updates};
+use super::{cursor, custom, mitigation, perform, silences, updates};
 use crate::incident::gate::{Check, gates, open_step as open_playbook_step};
 use crate::incident::{CardState, Command, NoteKind, Severity};
 use crate::prompt::question::{Known, Question, completions};
@@ -70,16 +70,21 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
             (_, Some(scroll)) => show(model, Overlay::Output { name, text, scroll, keep }),
             (_, None) => close_or_keep(model, action, Overlay::Output { name, text, scroll: at, keep }),
         },
-        Overlay::Evidence { id, scroll: place, at } => {
+        Overlay::Evidence { id, scroll: place, at, view } => {
+            let same = Overlay::Evidence { id, scroll: place, at, view };
             if action == Action::CopyText {
                 let query = current(model).and_then(|i| i.evidence(id)).map(|e| e.query.clone());
-                model.overlay = Some(Overlay::Evidence { id, scroll: place, at });
+                model.overlay = Some(same);
                 model.say(Tone::Good, "Copied the query.");
                 return query.map(Effect::Copy).into_iter().collect();
             }
+            if let Some(moved) = cursor::moved(model, action, id, at, view) {
+                let (at, view) = moved;
+                return show(model, Overlay::Evidence { id, scroll: place, at, view });
+            }
             match scrolled(model, action, place) {
-                Some(scroll) => show(model, Overlay::Evidence { id, scroll, at }),
-                None => close_or_keep(model, action, Overlay::Evidence { id, scroll: place, at }),
+                Some(scroll) => show(model, Overlay::Evidence { id, scroll, at, view }),
+                None => close_or_keep(model, action, same),
             }
         }
         Overlay::Checklist { selected } => in_checklist(model, action, selected),

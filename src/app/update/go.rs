@@ -290,7 +290,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
     // Show log evidence only if the entry cites it or it has lines of that minute; otherwise query the sources.
     if !to_graph {
         if let Some(id) = lines_at(model, &cited, at) {
-            return show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) });
+            return show(model, Overlay::evidence(id, usize::MAX, Some(at)));
         }
         if model.has_logs {
             model.say(Tone::Plain, format!("Reading the logs around {} UTC …", at.date_clock()));
@@ -326,7 +326,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
                 ),
             );
         }
-        show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) })
+        show(model, Overlay::evidence(id, usize::MAX, Some(at)))
     } else {
         let what = if to_graph { "metric" } else { "log" };
         let (at, wider) = (at.date_clock(), model.key(Action::Widen));
@@ -352,7 +352,7 @@ pub(super) fn open_evidence(model: &mut Model) -> Vec<Effect> {
 
 fn open_evidence_id(model: &mut Model, id: Option<EvidenceId>) -> Vec<Effect> {
     match id {
-        Some(id) => show(model, Overlay::Evidence { id, scroll: 0, at: None }),
+        Some(id) => show(model, Overlay::evidence(id, 0, None)),
         None if current(model).is_some_and(|i| !i.evidence.is_empty()) => say(model, "No evidence is cited or selected here."),
         None => say_key(model, "No evidence to show. Press {} to investigate.", Action::Investigate),
     }

@@ -365,9 +365,7 @@ pub(super) fn choose_hypothesis(model: &mut Model) -> Vec<Effect> {
             };
             let mut rows = vec![verdict(Verdict::Supported, "Supported"), verdict(Verdict::Refuted, "Refuted")];
             let evidence = |word: &'static str| {
-                move |id: EvidenceId| {
-                    Row::new(format!("Open {id}"), word, Next::Show(Box::new(Overlay::Evidence { id, scroll: 0, at: None })))
-                }
+                move |id: EvidenceId| Row::new(format!("Open {id}"), word, Next::Show(Box::new(Overlay::evidence(id, 0, None))))
             };
             rows.extend(weighed.supports.into_iter().map(evidence("for it")));
             rows.extend(weighed.contradicts.into_iter().map(evidence("against it")));

@@ -139,7 +139,7 @@ pub(super) fn advance(model: &mut Model) -> Vec<Effect> {
         // It has its verdict: show the readings behind it.
         CardState::Done if card.judgement.is_some() => {
             let id = card.judgement.as_ref().and_then(|(_, j)| j.evidence);
-            id.map_or_else(Vec::new, |id| show(model, Overlay::Evidence { id, scroll: usize::MAX, at: card.done_at }))
+            id.map_or_else(Vec::new, |id| show(model, Overlay::evidence(id, usize::MAX, card.done_at)))
         }
         CardState::Done | CardState::Dropped => say(model, format!("{label} is already {}.", card.state.word())),
     }

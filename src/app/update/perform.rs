@@ -298,6 +298,12 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Submit
         | Action::NewLine
         | Action::EditText
+        | Action::Earlier
+        | Action::Later
+        | Action::FarEarlier
+        | Action::FarLater
+        | Action::ZoomIn
+        | Action::ZoomOut
         | Action::ReadInEditor
         | Action::Complete
         | Action::Recall

@@ -852,7 +852,7 @@ fn opens_the_graph_and_the_logs_of_an_entry() {
     press(&mut model, "v");
     assert_eq!(
         model.overlay,
-        Some(Overlay::Evidence { id: EvidenceId(1), scroll: usize::MAX, at: Some(at(300)) }),
+        Some(Overlay::evidence(EvidenceId(1), usize::MAX, Some(at(300)))),
         "the evidence that the entry cites"
     );
     press(&mut model, "⎋");
@@ -860,7 +860,7 @@ fn opens_the_graph_and_the_logs_of_an_entry() {
     press(&mut model, "v");
     assert_eq!(
         model.overlay,
-        Some(Overlay::Evidence { id: EvidenceId(2), scroll: usize::MAX, at: Some(at(240)) }),
+        Some(Overlay::evidence(EvidenceId(2), usize::MAX, Some(at(240)))),
         "the evidence that covers the time of the entry"
     );
     press(&mut model, "⎋");

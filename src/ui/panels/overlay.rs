@@ -17,11 +17,12 @@ use crate::evidence::render::Detail;
 use crate::incident::gate::{Check, gates};
 use crate::incident::{EvidenceId, GateItem, Severity};
 use crate::telemetry::Timestamp;
-use crate::telemetry::series::human_value;
+use crate::telemetry::Window;
+use crate::telemetry::series::human_measure;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 use crate::ui::theme::{Meaning, Theme};
-use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, markdown, put, scrolled};
+use crate::ui::widgets::{Chart, chart, cited, frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
 
 /// The largest height of a text field, in rows.
@@ -46,8 +47,8 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
         Overlay::Declare(form) => declare(model, theme, form, frame, area),
         Overlay::Fields(form) => fields(model, theme, form, frame, area),
         Overlay::Confirm(dialog) => cache.scroll_limit = question(model, theme, dialog, frame, area),
-        Overlay::Evidence { id, scroll, at } => {
-            cache.scroll_limit = evidence(model, theme, *id, *scroll, *at, frame, area);
+        Overlay::Evidence { id, scroll, at, view } => {
+            cache.scroll_limit = evidence(model, theme, *id, *scroll, (*at, *view), frame, area);
         }
         Overlay::Checklist { selected } => checklist(model, theme, cache, *selected, frame, area),
         Overlay::Output { name, text: words, scroll, .. } => {
@@ -424,7 +425,7 @@ fn evidence(
     theme: &Theme,
     id: EvidenceId,
     scroll: usize,
-    at: Option<Timestamp>,
+    (at, view): (Option<Timestamp>, Option<Window>),
     frame: &mut Frame<'_>,
     area: Rect,
 ) -> usize {
@@ -438,17 +439,22 @@ fn evidence(
     };
     let body = model.room.as_ref().and_then(|r| r.bodies.get(&record.digest));
     let mut inner = inner;
-    if let (Some(at), Some(Body::Series { series, threshold, unit, .. })) = (at, body) {
+    if let Some(Body::Series { series, threshold, unit, .. }) = body {
         let height = inner.height * 3 / 5;
-        let marks = [Mark { at, glyph: '┃', meaning: Meaning::Accent }];
-        let data = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, now: model.now };
+        let marks = super::signals::marks_of(model);
+        let window = view.unwrap_or(record.window);
+        let data = Chart { series, window, threshold: *threshold, unit, marks: &marks, cursor: at, now: model.now };
         chart(frame.buffer_mut(), Rect { height, ..inner }, theme, &data);
-        for (row, s) in series.iter().take(4).enumerate() {
-            let value = s.samples.iter().rev().find(|x| x.at <= at).map(|x| human_value(x.value));
-            let words = format!("{} {}", value.unwrap_or_else(|| "no sample".to_owned()), s.title());
-            put(frame.buffer_mut(), inner, usize::from(height) + row, &Line::from(words), None);
+        let listed = series.len().min(4);
+        for (row, s) in series.iter().take(listed).enumerate() {
+            let value = at.map(|at| s.samples.iter().rev().find(|x| x.at <= at).map(|x| measured(x.value, unit)));
+            let value = value.map(|v| format!("{} ", v.unwrap_or_else(|| "no sample".to_owned()))).unwrap_or_default();
+            put(frame.buffer_mut(), inner, usize::from(height) + row, &Line::from(format!("{value}{}", s.title())), None);
         }
-        let used = (height + u16::try_from(series.len().min(4)).unwrap_or(4) + 1).min(inner.height);
+        let moves = keys(model, &[Action::Earlier, Action::Later, Action::ZoomIn, Action::ZoomOut]);
+        let line = Line::from(Span::styled(moves, theme.style(Meaning::Muted)));
+        put(frame.buffer_mut(), inner, usize::from(height) + listed, &line, None);
+        let used = (height + u16::try_from(listed).unwrap_or(4) + 2).min(inner.height);
         inner = Rect { y: inner.y + used, height: inner.height - used, ..inner };
     }
     let words = format!(
@@ -470,6 +476,11 @@ fn evidence(
         (n, ..) => n,
     };
     scrolled(frame.buffer_mut(), inner, &lines, scroll)
+}
+
+/// A value of a series as it is read: shares in percent.
+fn measured(value: f64, unit: &str) -> String {
+    human_measure(if unit == "%" { value * 100.0 } else { value }, unit)
 }
 
 /// The detail of a checklist item: the evidence if it is met, or what to do if it is open.

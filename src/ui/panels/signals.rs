@@ -82,6 +82,11 @@ fn marks(incident: &Incident) -> Vec<Mark> {
     marks
 }
 
+/// The marks of the incident in the room; none without one.
+pub(super) fn marks_of(model: &Model) -> Vec<Mark> {
+    model.room.as_ref().and_then(|r| r.incident.as_ref()).map(marks).unwrap_or_default()
+}
+
 /// The series of a suspect in its evidence; `None` if the evidence has no such series.
 fn samples_of<'a>(room: &'a Room, record: &EvidenceRecord, suspect: &CitedSuspect) -> Option<&'a Series> {
     match room.bodies.get(&record.digest) {
@@ -199,7 +204,8 @@ fn suspect_detail(
         (Some(Body::Series { unit, threshold, .. }), Some(series)) => {
             let series = std::slice::from_ref(series);
             let marks = marks(incident);
-            let data = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, now: model.now };
+            let data =
+                Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, cursor: None, now: model.now };
             chart(frame.buffer_mut(), rest, theme, &data);
         }
         (Some(body), _) => {
@@ -304,7 +310,8 @@ fn evidence_detail(
             let many = series.len() > 1;
             let height =
                 if many { rest.height.saturating_sub(u16::try_from(series.len().min(4)).unwrap_or(4)) } else { rest.height };
-            let data = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, now: model.now };
+            let data =
+                Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, cursor: None, now: model.now };
             chart(frame.buffer_mut(), Rect { height, ..rest }, theme, &data);
             if many {
                 for (i, s) in series.iter().take(4).enumerate() {
