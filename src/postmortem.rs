@@ -21,6 +21,7 @@ use crate::evidence::Body;
 use crate::incident::Incident;
 pub(crate) use external::External;
 pub(crate) use report::Report;
+pub(crate) use report::{MissingPart, Remedy};
 
 /// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,16 @@ impl Postmortem {
     /// What is still missing.
     pub(crate) fn missing(&self) -> Vec<String> {
         self.report.missing.iter().map(|m| format!("{}: {}", m.section, m.what)).collect()
+    }
+
+    /// What is still missing, each part with what adds it, and taken out of the document.
+    pub(crate) fn take_missing(&mut self) -> Vec<MissingPart> {
+        let part = |m: report::Missing| {
+            // The remedy in parentheses is for the command line.
+            let bare = m.what.rsplit_once(" (").filter(|(_, rest)| rest.ends_with(')')).map(|(what, _)| what.to_owned());
+            MissingPart { what: format!("{}: {}", m.section, bare.unwrap_or(m.what)), remedy: m.remedy }
+        };
+        std::mem::take(&mut self.report.missing).into_iter().map(part).collect()
     }
 
     /// The version for customers, which names nothing internal.

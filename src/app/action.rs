@@ -303,6 +303,7 @@ actions! {
     NextStage, "next-stage", Updates, "stage", "Draft for the next stage, or for that of the status", false;
     ImproveDraft, "improve-draft", Updates, "reword", "Have the model reword the draft", true;
     CopyDraft, "copy-draft", Updates, "copy", "Copy the draft", false;
+    FillIn, "fill-in", Report, "fill in", "List what is missing in the report, and add it", false;
     Review, "review", Report, "review", "Change the state of the post-mortem's review", true;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;
     CustomCommand, "custom-command", Everywhere, "run command", "Run a custom command", false;

@@ -9,6 +9,7 @@ use crate::evidence::Body;
 use crate::incident::{
     AlertBoard, Audience, Command, EvidenceId, Incident, IncidentId, Letter, LinkedAlert, Outgoing, Severity, Summary,
 };
+use crate::postmortem::MissingPart;
 use crate::prompt::Delta;
 use crate::prompt::question::Question;
 use crate::telemetry::log::Batch;
@@ -38,7 +39,7 @@ pub(crate) enum Msg {
     Planned(IncidentId, Result<(String, String), Failure>),
     Answering(u64, Delta),
     Answered(u64, Result<CheckSummary, Failure>),
-    ReportReady(IncidentId, String),
+    ReportReady(IncidentId, String, Vec<MissingPart>),
     DraftReady(IncidentId, Box<Result<Draft, Failure>>),
     /// The post-mortem was not exported to this path.
     ExportFailed(String, Failure),

@@ -111,6 +111,8 @@ pub(crate) enum Next {
     Confirm(Box<ConfirmDialog>),
     /// Changes the status, after asking for what the change requires.
     Status(Status),
+    /// Does what this action does.
+    Act(Action),
     /// Opens the finding with this rank.
     Finding(usize),
     /// Opens the playbook with this ID.

@@ -15,6 +15,7 @@ use crate::incident::{
     ActorKind, Audience, CitedSuspect, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Incident, IncidentId, SourceStatus,
 };
 use crate::playbook::{Library, Playbook, matches};
+use crate::postmortem::MissingPart;
 use crate::telemetry::Timestamp;
 
 /// The largest number of suspects that the screen lists.
@@ -223,6 +224,8 @@ pub(crate) struct Room {
     /// A summary of what the next question would send to the model.
     pub plan: Option<String>,
     pub report: Option<String>,
+    /// What is missing in the report.
+    pub missing: Vec<MissingPart>,
     /// The draft of an update, or why there is none.
     pub draft: Option<Result<Draft, String>>,
     pub draft_audience: Audience,
@@ -257,6 +260,7 @@ impl Room {
             investigating: None,
             plan: None,
             report: None,
+            missing: Vec::new(),
             draft: None,
             draft_audience: Audience::Internal,
             draft_stage: None,

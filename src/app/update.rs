@@ -28,6 +28,8 @@ use crate::prompt::Delta;
 use crate::telemetry::words::count;
 use crate::telemetry::{Failure, Timestamp};
 use go::{PREVIEW, open_room, refresh_tab};
+pub(crate) use lists::action_for;
+pub(crate) use logs::is_hit;
 pub(crate) use silences::ending_soon;
 
 /// Applies a message to the model and returns the effects to run. `at` is the time of the message.
@@ -121,9 +123,9 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Answered(request, result) => answered(model, request, result),
-        Msg::ReportReady(id, text) => {
+        Msg::ReportReady(id, text, missing) => {
             if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
-                room.report = Some(text);
+                (room.report, room.missing) = (Some(text), missing);
             }
             Vec::new()
         }

@@ -2,7 +2,7 @@
 
 use super::desk::{Desk, DeskError};
 use crate::incident::{Incident, IncidentId};
-use crate::postmortem::{External, Format, Postmortem};
+use crate::postmortem::{External, Format, MissingPart, Postmortem};
 use crate::telemetry::Explain;
 
 /// An export, and what it says about itself.
@@ -24,6 +24,15 @@ impl Desk {
         let incident = self.journal.incident(id).await?;
         let bodies = self.journal.bodies(&incident).await?;
         Ok(Postmortem::new(&incident, &bodies).render(format)?)
+    }
+
+    /// The post-mortem to read on a screen, and what is missing in it.
+    pub(crate) async fn report(&self, id: IncidentId) -> Result<(String, Vec<MissingPart>), DeskError> {
+        let incident = self.journal.incident(id).await?;
+        let bodies = self.journal.bodies(&incident).await?;
+        let mut postmortem = Postmortem::new(&incident, &bodies);
+        let missing = postmortem.take_missing();
+        Ok((postmortem.render(Format::Text)?, missing))
     }
 
     /// Renders the post-mortem, or its version for customers, after verifying the journal and the evidence of the incident. What is damaged

@@ -121,7 +121,33 @@ pub(crate) struct Override {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Missing {
     pub section: &'static str,
+    /// What is missing, with a remedy in parentheses if there is one.
     pub what: String,
+    /// What adds it.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
+}
+
+/// What adds a missing part of the post-mortem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    AssignRole,
+    SetStatus,
+    Investigate,
+    Acknowledge,
+    Hypothesis,
+    Lesson,
+    ActionItem,
+    ActionItems,
+    SetTime,
+    Impact,
+}
+
+/// A part that is missing: its section and what it is, and what adds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MissingPart {
+    pub what: String,
+    pub remedy: Option<Remedy>,
 }
 
 /// All facts of a post-mortem. All times are UTC.
@@ -511,42 +537,59 @@ impl Report {
     /// The missing parts of the post-mortem, each with a remedy.
     fn find_missing(&self) -> Vec<Missing> {
         let mut out = Vec::new();
-        let mut need = |ok: bool, section: &'static str, what: &str| {
+        let mut need = |ok: bool, section: &'static str, what: &str, remedy: Remedy| {
             if !ok {
-                out.push(Missing { section, what: what.to_owned() });
+                out.push(Missing { section, what: what.to_owned(), remedy: Some(remedy) });
             }
         };
-        need(self.owner.is_some(), "Header", "the owner (assign an incident commander)");
-        need(self.durations.mitigate_secs.is_some(), "Impact", "when the impact ended (set the status to mitigated)");
-        need(!self.findings.is_empty(), "Detection", "an investigation (run warroom investigate)");
-        need(self.durations.acknowledge_secs.is_some(), "Response", "when the incident was acknowledged (acknowledge it)");
+        need(self.owner.is_some(), "Header", "the owner (assign an incident commander)", Remedy::AssignRole);
+        need(
+            self.durations.mitigate_secs.is_some(),
+            "Impact",
+            "when the impact ended (set the status to mitigated)",
+            Remedy::SetStatus,
+        );
+        need(!self.findings.is_empty(), "Detection", "an investigation (run warroom investigate)", Remedy::Investigate);
+        need(
+            self.durations.acknowledge_secs.is_some(),
+            "Response",
+            "when the incident was acknowledged (acknowledge it)",
+            Remedy::Acknowledge,
+        );
         need(
             !self.hypotheses.is_empty() || self.draft.is_some(),
             "Trigger, fault and contributing factors",
             "the cause (add a hypothesis, or ask the postmortem prompt)",
+            Remedy::Hypothesis,
         );
-        need(self.durations.resolve_secs.is_some(), "Resolution and recovery", "the resolution (set the status to resolved)");
+        need(
+            self.durations.resolve_secs.is_some(),
+            "Resolution and recovery",
+            "the resolution (set the status to resolved)",
+            Remedy::SetStatus,
+        );
         for (kind, what) in [
             (NoteKind::WentWell, "what went well (a note with --kind went-well)"),
             (NoteKind::WentBadly, "what went badly (a note with --kind went-badly)"),
         ] {
             // Lessons of older journals have no kind.
-            need(self.lessons.iter().any(|l| l.kind == kind || l.kind == NoteKind::Lesson), "Lessons", what);
+            need(self.lessons.iter().any(|l| l.kind == kind || l.kind == NoteKind::Lesson), "Lessons", what, Remedy::Lesson);
         }
-        need(!self.action_items.is_empty(), "Action items", "at least one action item");
+        need(!self.action_items.is_empty(), "Action items", "at least one action item", Remedy::ActionItem);
         for item in &self.action_items {
             if item.scope == crate::incident::ActionScope::FollowUp && item.state.is_open() {
                 need(
                     item.owner.is_some() && item.due.is_some(),
                     "Action items",
                     &format!("the owner and due date of {}", item.id),
+                    Remedy::ActionItems,
                 );
             }
         }
         for fault in self.order_faults.iter().filter(|f| f.exception.is_none()) {
-            need(false, "Header", &format!("times in order, or the reason why they are not: {}", fault.message));
+            need(false, "Header", &format!("times in order, or the reason why they are not: {}", fault.message), Remedy::SetTime);
         }
-        need(self.impact.is_described(), "Impact", "impact and scope (run warroom incident impact)");
+        need(self.impact.is_described(), "Impact", "impact and scope (run warroom incident impact)", Remedy::Impact);
         let improves_response = self
             .action_items
             .iter()
@@ -555,16 +598,23 @@ impl Report {
             self.action_items.is_empty() || improves_response,
             "Action items",
             "at least one item that improves detection or response",
+            Remedy::ActionItem,
         );
         for (seq, text) in &self.todos {
-            need(false, "Action items", &format!("an action item for the TODO in entry {seq}, or a decision to drop it: {text}"));
+            need(
+                false,
+                "Action items",
+                &format!("an action item for the TODO in entry {seq}, or a decision to drop it: {text}"),
+                Remedy::ActionItem,
+            );
         }
         need(
             !self.factors.is_empty(),
             "Trigger, fault and contributing factors",
             "what made it possible, or worse (a note with --kind factor)",
+            Remedy::Lesson,
         );
-        need(self.questions.is_empty(), "Open questions", &count(self.questions.len(), "open question"));
+        need(self.questions.is_empty(), "Open questions", &count(self.questions.len(), "open question"), Remedy::Lesson);
         out
     }
 }
@@ -629,7 +679,7 @@ fn blamed(report: &Report, incident: &Incident) -> Vec<Missing> {
         .chain(causes)
         .filter_map(|(section, text)| {
             let hit = blames(text)?;
-            Some(Missing { section, what: format!("words that blame no one, instead of “{}”", hit.text) })
+            Some(Missing { section, what: format!("words that blame no one, instead of “{}”", hit.text), remedy: None })
         })
         .collect()
 }

@@ -110,6 +110,17 @@ fn render(with_answer: bool, format: Format) -> String {
 }
 
 #[test]
+fn what_is_missing_has_a_remedy_and_is_taken_out_of_the_document() {
+    let incident = Incident::fold(entries(vec![declared()])).unwrap();
+    let mut postmortem = Postmortem::new(&incident, &BTreeMap::new());
+    let missing = postmortem.take_missing();
+    let impact = missing.iter().find(|m| m.what == "Impact: impact and scope").unwrap_or_else(|| panic!("{missing:?}"));
+    assert_eq!(impact.remedy, Some(Remedy::Impact));
+    assert!(missing.iter().all(|m| m.remedy.is_some() && !m.what.contains("warroom ")), "{missing:?}");
+    assert!(!postmortem.render(Format::Text).unwrap().contains("Missing before"));
+}
+
+#[test]
 fn every_required_section_is_present_and_not_empty() {
     let text = render(false, Format::Markdown);
     let sections: Vec<&str> = text.split("\n## ").skip(1).collect();

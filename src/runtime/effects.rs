@@ -171,7 +171,10 @@ impl Runner {
                 Ok(Msg::RequestsRead(id, requests.iter().map(row).collect()))
             }),
             Effect::MakeReport(id) => {
-                self.request(move |desk| async move { Ok(Msg::ReportReady(id, desk.export(id, Format::Text).await?)) });
+                self.request(move |desk| async move {
+                    let (text, missing) = desk.report(id).await?;
+                    Ok(Msg::ReportReady(id, text, missing))
+                });
             }
             Effect::MakeDraft { id, audience, stage } => self.request(move |desk| async move {
                 let incident = desk.journal.incident(id).await?;

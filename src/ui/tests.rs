@@ -597,6 +597,29 @@ fn a_chart_has_a_scale_a_cursor_with_its_values_and_a_zoom() {
 }
 
 #[test]
+fn the_report_begins_with_what_is_missing_and_the_keys_that_add_it() {
+    use crate::postmortem::{MissingPart, Remedy};
+    let mut model = room(Tab::Report);
+    let id = model.room.as_ref().unwrap().id;
+    let part = |what: &str, remedy| MissingPart { what: what.into(), remedy: Some(remedy) };
+    let missing = vec![part("Impact: impact and scope", Remedy::Impact), part("Lessons: what went well", Remedy::Lesson)];
+    update(&mut model, at(1), Msg::ReportReady(id, "# Checkout is failing\n".into(), missing));
+    for (width, height) in [(140, 40), (80, 24)] {
+        let screen = draw(&model, width, height);
+        for part in ["Missing 2 · ⏎ lists and adds it", "I   Impact: impact and scope", "W   Lessons: what went well"] {
+            assert!(screen.contains(part), "{part}\n{screen}");
+        }
+    }
+    press(&mut model, '⏎');
+    press(&mut model, '2');
+    assert!(draw(&model, 80, 24).contains("went well"), "the second row asks for a lesson");
+    update(&mut model, at(1), Msg::ReportReady(id, "# Checkout is failing\n".into(), Vec::new()));
+    model.overlay = None;
+    press(&mut model, '⏎');
+    assert!(draw(&model, 80, 24).contains("Nothing is missing in the report. Press e to export it."));
+}
+
+#[test]
 fn the_help_shows_the_keys_that_contain_what_is_typed() {
     let mut model = room(Tab::Overview);
     press(&mut model, '?');

@@ -593,6 +593,7 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         Next::List(list) => show(model, Overlay::List(*list)),
         Next::Confirm(dialog) => show(model, Overlay::Confirm(dialog)),
         Next::Status(to) => change_status(model, to),
+        Next::Act(action) => perform::perform(model, action),
         Next::Finding(place) => go_to_finding(model, place),
         Next::Playbook(id) => open_playbook(model, &id),
         Next::PlaybookStep(id, number) => open_step(model, &id, number),

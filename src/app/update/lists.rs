@@ -14,6 +14,7 @@ use crate::incident::{
     ActionId, ActionKind, Audience, Command, EscalationLevel, EventKind, EvidenceId, Fact, FoundBy, Grade, IncidentId, Milestone,
     NextUpdate, NoteKind, ReviewState, Role, Severity, Status, Verdict,
 };
+use crate::postmortem::Remedy;
 use crate::telemetry::words::count;
 
 /// A row that opens a input dialog.
@@ -342,6 +343,36 @@ pub(super) fn choose_finding(model: &mut Model) -> Vec<Effect> {
         return say_key(model, "No findings yet. Press {} to investigate.", Action::Investigate);
     }
     choose(model, "Go to a finding", rows, 0)
+}
+
+/// The action that adds a missing part of the post-mortem.
+pub(crate) fn action_for(remedy: Remedy) -> Action {
+    match remedy {
+        Remedy::AssignRole => Action::AssignRole,
+        Remedy::SetStatus => Action::SetStatus,
+        Remedy::Investigate => Action::Investigate,
+        Remedy::Acknowledge => Action::Acknowledge,
+        Remedy::Hypothesis => Action::Hypothesis,
+        Remedy::Lesson => Action::Lesson,
+        Remedy::ActionItem => Action::AddAction,
+        Remedy::ActionItems => Action::Tab7,
+        Remedy::SetTime => Action::SetTime,
+        Remedy::Impact => Action::Impact,
+    }
+}
+
+/// Lists what is missing in the report. Choosing a row does what adds it.
+pub(super) fn choose_missing(model: &mut Model) -> Vec<Effect> {
+    let missing = model.room.as_ref().map(|r| r.missing.clone()).unwrap_or_default();
+    if missing.is_empty() {
+        return say_key(model, "Nothing is missing in the report. Press {} to export it.", Action::Export);
+    }
+    let row = |part: crate::postmortem::MissingPart| match part.remedy.map(action_for) {
+        Some(action) => Row::new(format!("{} {}", model.key(action), action.spec().word), part.what, Next::Act(action)),
+        None => Row::new("", part.what, Next::Act(Action::Tab2)),
+    };
+    let rows = missing.into_iter().map(row).collect();
+    choose(model, "Missing in the report", rows, 0)
 }
 
 /// Lists the hypotheses, the open ones first, with the evidence for and against each.

@@ -26,6 +26,7 @@ pub(super) fn search(model: &mut Model) -> Vec<Effect> {
 /// Goes to the next or previous match: a line, or a pattern.
 pub(super) fn go_to_hit(model: &mut Model, forward: bool) -> Vec<Effect> {
     let (found, what) = match rows(model, is_hit) {
+        Some(hits) if hits.is_empty() => return say(model, format!("No pattern matches '{}'.", model.logs.search)),
         Some(hits) => (to_row(model, &hits, forward), "pattern"),
         None => (model.logs.go_to_hit(forward), "line"),
     };
@@ -61,7 +62,8 @@ pub(super) fn go_to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
     Vec::new()
 }
 
-fn is_hit(model: &Model, p: &Pattern) -> bool {
+/// Whether a pattern matches the search.
+pub(crate) fn is_hit(model: &Model, p: &Pattern) -> bool {
     Filter::new(&model.logs.search).matches(&format!("{} {} {}", p.services.join(" "), p.template, p.sample).to_lowercase())
 }
 

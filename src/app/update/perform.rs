@@ -17,8 +17,8 @@ use super::go::{
 };
 use super::lists::{
     change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_hypothesis,
-    choose_impact, choose_lesson, choose_level, choose_merge, choose_milestone, choose_renounce, choose_review, choose_role,
-    choose_severity, choose_status, choose_unlink, first_open, judge, link, remark, with_item,
+    choose_impact, choose_lesson, choose_level, choose_merge, choose_milestone, choose_missing, choose_renounce, choose_review,
+    choose_role, choose_severity, choose_status, choose_unlink, first_open, judge, link, remark, with_item,
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::mitigation::{self, propose_mitigation};
@@ -137,6 +137,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Hypothesis => propose_hypothesis(model),
         Action::Lesson => choose_lesson(model),
         Action::Review => choose_review(model),
+        Action::FillIn => choose_missing(model),
         Action::Mitigation => propose_mitigation(model),
         Action::Task => ask(
             model,

@@ -263,7 +263,15 @@ fn room_actions(model: &Model, room: &Room) -> Vec<Action> {
             vec![Action::SendDraft, Action::RecordDraft, Action::NextAudience, Action::NextStage, Action::CopyDraft, Action::Back]
         }
         Tab::Report => {
-            vec![Action::Export, Action::Lesson, Action::AddAction, Action::Review, Action::CopyReport, Action::Back]
+            vec![
+                Action::Export,
+                Action::FillIn,
+                Action::Lesson,
+                Action::AddAction,
+                Action::Review,
+                Action::CopyReport,
+                Action::Back,
+            ]
         }
     }
 }

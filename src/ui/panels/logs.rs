@@ -10,6 +10,7 @@ use crate::app::action::Action;
 use crate::app::board::Filter;
 use crate::app::model::Model;
 use crate::app::room::Room;
+use crate::app::update::is_hit;
 use crate::evidence::Body;
 use crate::evidence::render::bar_chart;
 use crate::incident::EvidenceRecord;
@@ -48,7 +49,9 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
         title.push_str(&format!(" · filter: {} ({} shown)", model.logs.filter, shown.len()));
     }
     if !model.logs.search.is_empty() {
-        title.push_str(&format!(" · search: {}", model.logs.search));
+        let hits: Vec<usize> = (0..shown.len()).filter(|n| shown.get(*n).is_some_and(|(_, p)| is_hit(model, p))).collect();
+        let at = hits.iter().position(|n| *n == room.pattern).map(|n| format!("{} of ", n + 1)).unwrap_or_default();
+        title.push_str(&format!(" · search: {} ({at}{})", model.logs.search, hits.len()));
     }
     let highlights = [Filter::new(&model.logs.search), Filter::new(&model.logs.filter)];
     let place = room.pattern.min(shown.len().saturating_sub(1));
