@@ -34,7 +34,7 @@ pub mod summary;
 
 pub use action::{ActionChange, ActionItem, ActionKind, ActionScope, ActionState};
 pub use alert_board::{AlertBoard, AlertNow, SourceGap};
-pub use answer::{Answer, AnswerSource, Citation, Claim, ClaimKind, ClaimState, Usage};
+pub use answer::{Answer, AnswerSource, CANCELLED, Citation, Claim, ClaimKind, ClaimState, Usage};
 pub use command::{Command, Refusal};
 pub use event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate, Remark, ReviewState, Verdict};
 pub use evidence::{EvidenceKind, EvidenceRecord};

@@ -133,7 +133,12 @@ impl BackgroundQuestion {
         self.asked = None;
     }
 
-    /// Waits for a pending answer, so that it does not reach the shell.
+    async fn end(&mut self, events: &mut Keyboard, ending: Ending) -> Ending {
+        self.wait(events).await;
+        ending
+    }
+
+    /// Waits for a pending answer, so that it does not reach the shell or an editor.
     async fn wait(&mut self, events: &mut Keyboard) {
         if self.asked.is_some_and(|at| at.elapsed() < NO_ANSWER) {
             let answer = async { while !matches!(events.next().await, None | Some(Input::Background(_))) {} };
@@ -207,6 +212,13 @@ fn take_files(model: &mut Model, files: UserFiles) -> Theme {
     files.theme
 }
 
+/// A tick every second, without those that were missed.
+fn seconds() -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    ticks
+}
+
 async fn drive(
     desk: Desk,
     config: &Config,
@@ -226,29 +238,26 @@ async fn drive(
     let mut signals = input::Signals::new()?;
     let mut events = Keyboard::new();
     let mut question = BackgroundQuestion::ask(config);
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut ticks = seconds();
     loop {
         let mut urgent = false;
         let mut effects: Vec<Effect> = Vec::new();
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
-                input::Signal::End(number) => return Ok(Ending::Signal(number)),
+                input::Signal::End(number) => return Ok(question.end(&mut events, Ending::Signal(number)).await),
                 input::Signal::Continue => effects.push(Effect::Redraw),
             },
             event = events.next() => {
                 // Without an event, the terminal is gone. Everything acknowledged is already in the journal.
-                let event = match event {
+                match event {
                     None => return Ok(Ending::Quit),
                     Some(Input::Background(background)) => {
                         question.answered();
                         display.set_theme(user_files::theme(config, background).0);
-                        continue;
                     }
-                    Some(Input::Event(event)) => event,
-                };
-                (effects, urgent) = handle_event(&mut model, event);
+                    Some(Input::Event(event)) => (effects, urgent) = handle_event(&mut model, event),
+                }
             }
             Some(msg) = inbox.recv() => {
                 effects = handle_batch(&mut model, msg, &mut inbox);
@@ -261,10 +270,12 @@ async fn drive(
             () = tokio::time::sleep_until((display.drawn + FRAME).into()), if display.is_stale => urgent = true,
         }
         for effect in effects {
+            if matches!(effect, Effect::Quit | Effect::Suspend | Effect::Editor { .. }) {
+                question.wait(&mut events).await;
+            }
             match effect {
                 Effect::Quit => {
                     runner.finish().await;
-                    question.wait(&mut events).await;
                     return Ok(Ending::Quit);
                 }
                 Effect::Suspend => {

@@ -272,7 +272,8 @@ fn texts_open_in_the_editor_of_the_user() {
     let file = std::fs::read_to_string(&seen).unwrap();
     assert!(file.starts_with("-rw-------") && file.ends_with("the first line"), "{file}");
     s.keys("5z");
-    s.wait_for("claims: ");
+    // Below the answer itself, not only in the message, which is there before the answer can be opened.
+    s.wait_for("│ ✓ ");
     s.keys("o");
     let start = Instant::now();
     while !std::fs::read_to_string(&seen).unwrap().contains("Where to look first") {

@@ -313,8 +313,8 @@ actions! {
     ReadInEditor, "read-in-editor", Reader, "editor", "Open this text in $VISUAL or $EDITOR", false;
     Earlier, "earlier", Reader, "earlier", "Move the cursor of a chart to the sample before", false;
     Later, "later", Reader, "later", "Move the cursor of a chart to the next sample", false;
-    FarEarlier, "far-earlier", Reader, "far earlier", "Move the cursor of a chart a tenth of it back", false;
-    FarLater, "far-later", Reader, "far later", "Move the cursor of a chart a tenth of it on", false;
+    FarEarlier, "far-earlier", Reader, "far earlier", "Move the cursor of a chart back by a tenth", false;
+    FarLater, "far-later", Reader, "far later", "Move the cursor of a chart forward by a tenth", false;
     ZoomIn, "zoom-in", Reader, "zoom in", "Show half of the time around the cursor of a chart", false;
     ZoomOut, "zoom-out", Reader, "zoom out", "Show twice the time around the cursor of a chart", false;
     KeepOutput, "keep-output", Reader, "save", "Save the command output as evidence", true;

@@ -165,7 +165,7 @@ impl TextField {
         let mut gap: Option<(usize, usize)> = None;
         for (at, grapheme) in self.text.grapheme_indices(true) {
             let taken = if grapheme == "\n" { 0 } else { grapheme.width() };
-            if column + taken > width && column > 0 {
+            while column + taken > width && column > 0 {
                 let (end, columns) = gap.take().unwrap_or((at, column));
                 rows.push(start..end);
                 (start, column) = (end, column - columns);

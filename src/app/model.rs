@@ -13,6 +13,7 @@ use super::logs::Logs;
 use super::msg::{Effect, StoreState};
 use super::overlay::{InputDialog, Overlay};
 use super::room::{Room, Tab};
+use crate::incident::IncidentId;
 use crate::incident::{Audience, Matrix};
 use crate::playbook::Library;
 use crate::telemetry::Timestamp;
@@ -141,8 +142,8 @@ pub(crate) struct Model {
     pub channels: Vec<Channel>,
     /// The user's own commands: names and descriptions.
     pub commands: Vec<(String, String)>,
-    /// The dialog that was closed last with a text that was not used.
-    pub unused: Option<Box<InputDialog>>,
+    /// The dialog that was closed last with a text that was not used, and the incident of the room that it was opened in.
+    pub unused: Option<(Option<IncidentId>, Box<InputDialog>)>,
     /// Problems in the user's prompts, themes and keys.
     pub problems: Vec<FileProblem>,
     /// The largest useful scroll offset of the text that was drawn last.

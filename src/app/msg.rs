@@ -42,7 +42,11 @@ pub(crate) enum Msg {
     ReportReady(IncidentId, String, Vec<MissingPart>),
     DraftReady(IncidentId, Box<Result<Draft, Failure>>),
     /// The post-mortem was not exported to this path.
-    ExportFailed(String, Failure),
+    ExportFailed {
+        id: IncidentId,
+        path: String,
+        failure: Failure,
+    },
     /// The absolute path that the post-mortem was exported to, and what is damaged in the records behind it.
     Exported(String, Option<String>),
     /// The file of an export already exists. Asks whether to replace it.

@@ -84,13 +84,15 @@ pub(crate) struct InputDialog {
     pub purpose: Purpose,
     /// Below the text: what to type.
     pub hint: String,
+    /// The text that it was opened with.
+    pub initial: String,
 }
 
 impl InputDialog {
     /// A dialog for `purpose` with a text to start from. `hint` says what to type.
     pub(crate) fn new(title: impl Into<String>, purpose: Purpose, hint: impl Into<String>, edit: TextField) -> Self {
         let edit = edit.with_lines(purpose.is_multiline());
-        Self { title: title.into(), edit, purpose, hint: hint.into() }
+        Self { title: title.into(), initial: edit.text().to_owned(), edit, purpose, hint: hint.into() }
     }
 
     /// The same dialog with another text.

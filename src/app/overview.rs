@@ -43,7 +43,7 @@ pub(crate) const ROOMY_WIDTH: u16 = 100;
 
 impl OverviewRow<'_> {
     /// The identity of the row, which does not depend on values that the next investigation changes.
-    pub(crate) fn id(&self) -> String {
+    fn id(&self) -> String {
         let of = |f: &CitedFinding| {
             format!("{} {} {}", f.kind.word(), f.service.as_deref().unwrap_or(""), f.subject.as_deref().unwrap_or(&f.title))
         };
@@ -58,6 +58,19 @@ impl OverviewRow<'_> {
     }
 }
 
+/// The identities of rows. Those that would be equal are numbered.
+pub(crate) fn row_ids(rows: &[OverviewRow<'_>]) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    rows.iter()
+        .map(|row| {
+            let id = row.id();
+            let nth = seen.entry(id.clone()).or_default();
+            *nth += 1;
+            if *nth == 1 { id } else { format!("{id} {nth}") }
+        })
+        .collect()
+}
+
 impl Room {
     fn investigation(&self) -> Option<&Investigation> {
         self.incident.as_ref()?.investigation.as_ref()
@@ -67,10 +80,14 @@ impl Room {
     pub(crate) fn overview_rows(&self, width: u16) -> Vec<OverviewRow<'_>> {
         let Some(investigation) = self.investigation() else { return Vec::new() };
         let mut rows = cause_rows(investigation);
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for finding in investigation.findings.iter().filter(|f| f.kind != FindingKind::Conclusion) {
             // The first finding behind one is its title.
             let behind = finding.details.get(1..).unwrap_or_default();
             let id = OverviewRow::Finding { finding, hidden: 0, is_open: false }.id();
+            let nth = seen.entry(id.clone()).or_default();
+            *nth += 1;
+            let id = if *nth == 1 { id } else { format!("{id} {nth}") };
             let listed = match self.overview.folds.get(&id) {
                 Some(true) => behind.len(),
                 None if width >= ROOMY_WIDTH => LISTED_AT_FIRST,
@@ -86,7 +103,7 @@ impl Room {
     /// The position of the selected row; 0 if none is selected or it is gone.
     pub(crate) fn overview_position(&self, rows: &[OverviewRow<'_>]) -> usize {
         let selected = self.overview.selected.as_ref();
-        selected.and_then(|id| rows.iter().position(|r| r.id() == *id)).unwrap_or(0)
+        selected.and_then(|id| row_ids(rows).iter().position(|r| r == id)).unwrap_or(0)
     }
 }
 
@@ -96,8 +113,9 @@ fn cause_rows(investigation: &Investigation) -> Vec<OverviewRow<'_>> {
     let mut rows = vec![OverviewRow::Cause(conclusion)];
     let Some(parts) = &conclusion.conclusion else { return rows };
     let is_origin = |service: &Option<String>| service.as_ref().is_some_and(|s| parts.origins.contains(s));
-    if parts.trigger.is_some() {
-        let is_it = |f: &&CitedFinding| f.kind == FindingKind::Change && f.at == parts.trigger_at;
+    if let Some(trigger) = &parts.trigger {
+        let is_it =
+            |f: &&CitedFinding| f.kind == FindingKind::Change && f.at == parts.trigger_at && f.title.contains(trigger.as_str());
         rows.push(OverviewRow::Trigger(investigation.details().find(is_it)));
     }
     let is_signal = |s: &&CitedSuspect| is_origin(&s.service) && s.changed_at.is_some() && !s.title.is_empty();

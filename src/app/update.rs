@@ -23,6 +23,7 @@ use super::model::{Model, Screen, Tone};
 use super::msg::{CheckSummary, CustomEffect, Effect, Msg, SendEffect, StoreState};
 use super::overlay::{ConfirmDialog, Next, Row};
 use super::room::{CANCELLING, Tab};
+use crate::incident::CANCELLED;
 use crate::incident::{IncidentId, SourceStatus};
 use crate::prompt::Delta;
 use crate::telemetry::words::count;
@@ -158,7 +159,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Msg::ExportFailed(path, failure) => perform::export_again(model, path, &sentence(&failure)),
+        Msg::ExportFailed { id, path, failure } => perform::export_again(model, id, path, &sentence(&failure)),
         Msg::ExportExists { id, path } => {
             let lines = vec![format!("{path} already exists. Replace it?")];
             let effect = Effect::Export { id, path, replace: true };
@@ -427,6 +428,7 @@ fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failur
         room.id
     });
     match result {
+        Ok(_) if was_cancelled => model.say(Tone::Plain, "Cancelled. What had arrived of the answer is kept."),
         Ok(verdict) => {
             let next = conversation::next_step(model, &verdict);
             model.say(
@@ -434,7 +436,9 @@ fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failur
                 format!("{}. {next}", verdict.text.trim_end_matches('.')),
             );
         }
-        Err(_) if was_cancelled => model.say(Tone::Plain, "Cancelled. Nothing of the answer had arrived."),
+        Err(e) if was_cancelled && e.message.starts_with(CANCELLED) => {
+            model.say(Tone::Plain, "Cancelled. Nothing of the answer had arrived.");
+        }
         Err(e) => model.say(Tone::Bad, sentence(&e)),
     }
     id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()

@@ -42,7 +42,9 @@ fn list(config: &Config, as_json: bool) -> Result<Done, CliError> {
         for line in out::table(&themes.iter().map(row).collect::<Vec<_>>()) {
             out::line(line)?;
         }
-        out::note("Next: `warroom theme preview NAME` shows a theme; theme = \"NAME\" in [ui] of the configuration uses it.");
+        out::note(
+            "auto is dark or light, like the background of the terminal. Next: `warroom theme preview NAME` shows a theme; theme = \"NAME\" in [ui] of the configuration uses it.",
+        );
     }
     for problem in &problems {
         out::note(format!("warroom: {problem}"));

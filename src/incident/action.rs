@@ -130,7 +130,7 @@ pub fn parse_date(text: &str) -> Result<String, String> {
 /// first form.
 ///
 /// # Errors
-/// The forms that it may have, with the date that is nearest to what is meant.
+/// The forms that it may have, with the date in a week as an example.
 pub fn parse_due(text: &str, today: time::Date) -> Result<String, String> {
     let lower = text.trim().to_lowercase();
     let written = lower.strip_prefix("in ").unwrap_or(&lower).trim();
@@ -163,40 +163,52 @@ pub fn parse_due(text: &str, today: time::Date) -> Result<String, String> {
     }
 }
 
-/// Takes an action item apart as people type it: the text, then `@owner`, a due date and a priority, in any order.
-/// `fix the pool limit @ana fri p1`. The words `due` and `by` may precede the date.
+/// Takes an action item apart as people type it: the text, then `@owner`, a due date and a priority, in any order:
+/// `fix the pool limit @ana fri p1`. Gives back the text, the owner, the date and the priority.
+///
+/// A text may end in a word that looks like a date or a priority, so these count only beside an owner or behind `due` or `by`, and
+/// a number of days only behind `in`, `due` or `by`.
 pub fn item_parts(typed: &str, today: time::Date) -> (String, Option<String>, Option<String>, Option<String>) {
-    let mut words: Vec<&str> = typed.split_whitespace().collect();
-    let (mut owner, mut due, mut priority) = (None, None, None);
-    while words.len() > 1 {
-        let last = words.last().copied().unwrap_or_default();
-        let name = last.strip_prefix('@').filter(|n| !n.is_empty());
-        // A number and its unit may be two words: `in 2 weeks`.
-        let pair = words.get(words.len().saturating_sub(2)..).map(|w| w.join(" ")).unwrap_or_default();
-        if let (Some(name), None) = (name, &owner) {
-            owner = Some(name.to_owned());
-            words.pop();
-        } else if let (Ok(found), None) = (parse_priority(last), &priority) {
-            priority = Some(found);
-            words.pop();
-        } else if let (Ok(date), None) = (parse_due(last, today), &due) {
-            due = Some(date);
-            words.pop();
-        } else if let (Ok(date), None, true) = (parse_due(&pair, today), &due, words.len() > 2) {
-            due = Some(date);
-            words.truncate(words.len() - 2);
+    let words: Vec<&str> = typed.split_whitespace().collect();
+    let word = |n: usize| words.get(n).copied().unwrap_or_default();
+    let is_due = |n: Option<usize>| n.is_some_and(|n| matches!(word(n), "due" | "by"));
+    let (mut owner, mut due, mut priority, mut says_due) = (None, None, None, false);
+    // How many words are the text.
+    let mut end = words.len();
+    while let Some(last) = end.checked_sub(1).filter(|last| *last > 0) {
+        let counted = |from: usize, text: &str| {
+            let before = from.checked_sub(1);
+            let is_in = before.is_some_and(|n| word(n) == "in");
+            let is_counted = text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains('-');
+            let start = if is_in { before.unwrap_or(from) } else { from };
+            let is_marked = is_due(start.checked_sub(1));
+            (!is_counted || is_in || is_marked)
+                .then(|| parse_due(text, today).ok())
+                .flatten()
+                .map(|date| (date, if is_marked { start - 1 } else { start }, is_marked))
+        };
+        let pair = format!("{} {}", word(last.saturating_sub(1)), word(last));
+        let date =
+            counted(last, word(last)).or_else(|| counted(last.saturating_sub(1), &pair)).filter(|(_, start, _)| *start > 0);
+        if let (Some(name), None) = (word(last).strip_prefix('@').filter(|n| !n.is_empty()), &owner) {
+            (owner, end) = (Some(name.to_owned()), last);
+        } else if let (Ok(found), None) = (parse_priority(word(last)), &priority) {
+            (priority, end) = (Some(found), last);
+        } else if let (Some((date, start, is_marked)), None) = (date, &due) {
+            (due, end, says_due) = (Some(date), start, is_marked);
         } else {
             break;
         }
-        if due.is_some() {
-            while words.len() > 1 && words.last().is_some_and(|w| ["due", "by", "in", "until", "next", "on"].contains(w)) {
-                words.pop();
-            }
-        }
     }
-    // A text of several lines keeps them.
-    let text = if owner.is_none() && due.is_none() && priority.is_none() { typed.trim().to_owned() } else { words.join(" ") };
-    (text, owner, due, priority)
+    if owner.is_none() && !says_due {
+        return (typed.trim().to_owned(), None, None, None);
+    }
+    // Cut the original text, which may have several lines.
+    let mut rest = typed.trim_end();
+    for n in (end..words.len()).rev() {
+        rest = rest.strip_suffix(word(n)).unwrap_or(rest).trim_end();
+    }
+    (rest.trim_start().to_owned(), owner, due, priority)
 }
 
 /// Reads a priority, `P1` (highest) to `P4`; gives it back in capitals.
@@ -354,9 +366,19 @@ mod tests {
             ("fix the pool limit @ana fri p1", "fix the pool limit", Some("ana"), Some("2026-12-04"), Some("P1")),
             ("fix the pool limit P2 by 2026-12-20 @ben", "fix the pool limit", Some("ben"), Some("2026-12-20"), Some("P2")),
             ("raise it due in 3 days", "raise it", None, Some("2026-12-05"), None),
+            ("raise it @ana due 3d", "raise it", Some("ana"), Some("2026-12-05"), None),
+            ("turn it on @ana fri", "turn it on", Some("ana"), Some("2026-12-04"), None),
+            ("turn the flag on tomorrow @ana", "turn the flag on", Some("ana"), Some("2026-12-03"), None),
+            ("two\nlines @ana", "two\nlines", Some("ana"), None, None),
             ("test the fri build @ana", "test the fri build", Some("ana"), None, None),
+            ("limit log retention to 7 days @ana", "limit log retention to 7 days", Some("ana"), None, None),
+            ("limit log retention to 7 days", "limit log retention to 7 days", None, None, None),
+            ("check the ceph mon", "check the ceph mon", None, None, None),
+            ("classify the outage as p1", "classify the outage as p1", None, None, None),
+            ("find out what broke today", "find out what broke today", None, None, None),
             ("ask @ana about the pool", "ask @ana about the pool", None, None, None),
             ("two\nlines", "two\nlines", None, None, None),
+            ("@ana fri", "@ana fri", None, None, None),
             ("fri", "fri", None, None, None),
         ] {
             let owned = |t: Option<&str>| t.map(str::to_owned);

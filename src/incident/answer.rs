@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Why a question has no answer that was cancelled before anything had arrived.
+pub const CANCELLED: &str = "the question was cancelled before any of the answer had arrived";
+
 /// The author of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -419,7 +419,7 @@ pub enum Fact {
         /// Everything that was gathered, cited or not; empty in entries written by older versions.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         gathered: Vec<EvidenceId>,
-        /// Whether the incident had begun before all that was read, so that nothing in it counts as normal.
+        /// Whether the baseline already includes the incident, so that nothing in it counts as normal.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         bad_baseline: bool,
     },

@@ -47,7 +47,7 @@ pub struct Investigation {
     /// Everything that was gathered; empty if it was not recorded.
     #[serde(default)]
     pub gathered: Vec<EvidenceId>,
-    /// Whether the incident had begun before all that was read, so that nothing in it counts as normal.
+    /// Whether the baseline already includes the incident, so that nothing in it counts as normal.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bad_baseline: bool,
 }

@@ -21,7 +21,8 @@ use crate::evidence::{Body, Redacted, Redactor, citations};
 use crate::incident::answer::{Carried, EntryRef, Panel, Turn};
 use crate::incident::conversation::{DRAFTS_THREAD, Place};
 use crate::incident::{
-    Actor, Answer, AnswerSource, Audience, Certainty, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage,
+    Actor, Answer, AnswerSource, Audience, CANCELLED, Certainty, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal,
+    Usage,
 };
 use crate::journal::Append;
 use crate::llm::{self, ContextLimit, Llm, LlmError, Outcome, Sent};
@@ -303,13 +304,15 @@ impl Desk {
         let (plan, mut answer, attempts) = Box::pin(self.answer_from_models(incident, question, sink, cancel)).await?;
         if answer.source == AnswerSource::Rules && cancel.is_cancelled() {
             let Some(last) = attempts.last() else { return Err(cancelled()) };
-            // What was sent can be read in the audit, so the empty answer is recorded.
+            // What was sent can be read in the audit, so the empty answer is recorded. A failure before that keeps its reason.
+            let has_failed = last.failure.as_deref().is_some_and(|why| why != "cancelled");
+            let reason = answer.fallback_reason.clone().filter(|_| has_failed);
             answer = Answer {
                 source: AnswerSource::Llm,
                 model: Some(last.model.clone()),
                 answer: String::new(),
                 partial: true,
-                fallback_reason: Some("cancelled before any text arrived".to_owned()),
+                fallback_reason: reason.or_else(|| Some("cancelled before any text arrived".to_owned())),
                 ..answer
             };
         }
@@ -523,7 +526,7 @@ impl Desk {
 
 /// The question was cancelled before there was anything to record.
 fn cancelled() -> DeskError {
-    Refusal::invalid("the question was cancelled before any of the answer had arrived").advise("Ask again.").into()
+    Refusal::invalid(CANCELLED).advise("Ask again.").into()
 }
 
 /// The price of so many tokens; `None` if the price of the model is not known.

@@ -110,7 +110,11 @@ impl Desk {
         let given = join_all(asking).await;
         let mut answers: Vec<Answer> = Vec::new();
         for (n, (question, given)) in questions.iter().zip(given).enumerate() {
-            let given = given?;
+            let given = match given {
+                // A cancelled persona must not take the answers of the others with it.
+                Err(_) if cancel.is_cancelled() && (n + 1 < count || !answers.is_empty()) => continue,
+                given => given?,
+            };
             let question = continued(question, answers.last());
             let _closed = sink.send(Delta::Next(step(n, questions))).await;
             let _closed = sink.send(Delta::Text(given.text().to_owned())).await;

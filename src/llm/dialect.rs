@@ -259,8 +259,8 @@ pub(super) fn context_limit(status: u16, text: &str) -> Option<ContextLimit> {
 /// The tokens of a prompt that did not fit, as the server counted them; `None` if it does not name them.
 pub(super) fn counted_tokens(text: &str) -> Option<u64> {
     let lower = text.to_lowercase();
-    if let Some((head, _)) = lower.split_once(" in the messages") {
-        return numbers(head).last();
+    if let Some((head, _)) = lower.split_once(" in the messages").filter(|(head, _)| head.contains("requested")) {
+        return numbers(head).last().filter(|n| *n >= 256);
     }
     let markers = [
         "n_prompt_tokens",

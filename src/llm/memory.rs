@@ -1,5 +1,6 @@
-//! What was learnt about each model: its dialect, its context window, how its tokens compare with the estimate, and how long its answers take. Kept in
-//! `<state dir>/warroom/models.json`, so that the next process need not learn it again. The file may be deleted at any time.
+//! What was learnt about each model: its dialect, its context window, how its tokens compare with the estimate, and how long its
+//! answers take. Kept in `<state dir>/warroom/models.json`, so that the next process need not learn it again. The file may be
+//! deleted at any time.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ pub(crate) struct Known {
     pub dialect: Dialect,
     /// The context window in tokens that the server named when a prompt did not fit.
     pub context_tokens: Option<u64>,
-    /// The largest share of the estimated tokens that the server counted in a prompt; at most 1.
+    /// The largest share of the estimated tokens that the server counted in a prompt; above 1 for a tokenizer with short tokens.
     pub token_share: Option<f64>,
     /// How long the latest whole answers took, in seconds, the newest last.
     pub answer_seconds: Vec<f64>,

@@ -190,7 +190,11 @@ impl Runner {
             }),
             Effect::Export { id, path, replace } => self.request(move |desk| async move {
                 let typed = path.clone();
-                Ok(export(&desk, id, path, replace).await.unwrap_or_else(|e| Msg::ExportFailed(typed, e.failure())))
+                Ok(export(&desk, id, path, replace).await.unwrap_or_else(|e| Msg::ExportFailed {
+                    id,
+                    path: typed,
+                    failure: e.failure(),
+                }))
             }),
             Effect::Enter(room) => self.room.set(room),
             Effect::Similar(id) => self.request(move |desk| async move {

@@ -104,6 +104,9 @@ const MAX_REPLY: usize = 64;
 fn background(text: &str) -> Option<Background> {
     let (_, colour) = text.strip_prefix("]11;")?.split_once(':')?;
     let part = |digits: &str| {
+        if digits.len() > 4 {
+            return None;
+        }
         let largest = (1_u32 << (4 * digits.len().clamp(1, 4))) - 1;
         u8::try_from(u32::from_str_radix(digits, 16).ok()? * 255 / largest).ok()
     };
@@ -308,6 +311,7 @@ mod tests {
             ("\x1b]11;rgba:0000/2b2b/3636/ffff\x1b\\", Some(Background::Dark)),
             ("\x1b]10;rgb:ffff/ffff/ffff\x1b\\", None),
             ("\x1b]11;rgb:zz/ff/ff\x1b\\", None),
+            ("\x1b]11;rgb:ffffffff/0/0\x1b\\", None),
             ("\x1b]11;rgb:ffff/ffff\x1b\\", None),
         ] {
             let mut filter = ReplyFilter::default();

@@ -57,10 +57,10 @@ pub fn themes(config: &Config) -> (Vec<ListedTheme>, Vec<FileProblem>) {
     let used = config.ui.theme.as_deref().unwrap_or(AUTOMATIC);
     let listed =
         |name: &str, source: &str| ListedTheme { name: name.to_owned(), source: source.to_owned(), is_used: name == used };
-    let mut all = vec![listed(AUTOMATIC, "built-in: dark or light, like the terminal's background")];
+    let mut all = vec![listed(AUTOMATIC, "built-in")];
     // A file with the name of a built-in theme replaces it.
     all.extend(Theme::built_in().filter(|n| !own.iter().any(|o| o.name == *n)).map(|n| listed(n, "built-in")));
-    all.extend(own.iter().map(|o| listed(&o.name, &o.path)));
+    all.extend(own.iter().filter(|o| o.name != AUTOMATIC).map(|o| listed(&o.name, &o.path)));
     (all, problems)
 }
 

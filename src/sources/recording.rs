@@ -22,7 +22,7 @@ use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timest
 
 /// The version of the file format; files of a newer version are rejected.
 const FORMAT: u32 = 1;
-/// How much of the end of the recorded lines is followed: as little as shows how it is at the end, not how it was before.
+/// How much of the end of the recorded lines is followed. A longer part would begin with the state before a recent incident.
 const FOLLOWED: Duration = Duration::from_mins(1);
 /// The largest recording that is read, in bytes after decompression.
 const MAX_SIZE: usize = 512 * 1024 * 1024;

@@ -271,7 +271,7 @@ pub struct Theme {
 impl Theme {
     /// Loads a theme by name: a user's file or, if there is none with that name, a built-in theme. Also returns the problems
     /// in it. The built-in `dark` theme replaces anything that is invalid or missing. Colours that the terminal cannot show are
-    /// replaced by the nearest; without colours, and a background that sixteen colours do not have, what is in front of one is reversed.
+    /// replaced by the nearest ones. A style with a background is shown reversed without colours, and so is the selection with sixteen.
     pub fn load(name: &str, user: &[UserFile], colours: Colours) -> (Self, Vec<FileProblem>) {
         let mut problems = Vec::new();
         let mut styles = BTreeMap::new();

@@ -33,7 +33,7 @@ pub(crate) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, 
                 tint(cell, style);
             }
         }
-        // The mark stands in the margin, or in front of the text if there is none.
+        // The mark is in the margin, or in front of the text if there is none.
         let is_blank = |buffer: &Buffer, x: u16| buffer.cell((x, place.y)).is_some_and(|c| c.symbol() == " ");
         let before = place.x.checked_sub(1).filter(|x| is_blank(buffer, *x));
         let at = before.or(Some(place.x).filter(|x| is_blank(buffer, *x)));
@@ -161,7 +161,8 @@ pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart
     put(buffer, area, axis + 1, &line, None);
 }
 
-/// Round values for the scale of a chart with so many rows, the lowest and the highest first: at least two rows apart.
+/// The values on the scale of a chart with so many rows: the lowest, the highest, and round values between them that are at least two
+/// rows from both.
 fn ticks(low: f64, top: f64, rows: usize) -> Vec<f64> {
     let mut found = vec![low, top];
     let spaces = (rows / 3).clamp(1, 6);
@@ -188,19 +189,25 @@ fn time_axis(window: Window, now: Timestamp, width: usize) -> String {
             line.splice(at..end, words.chars());
         }
     };
-    write(0, &from);
+    // Where there is no room for both, the end with its zone matters more.
     write(width.saturating_sub(text::width(&to)), &to);
-    let length = window.length().as_secs();
-    let steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
-    let rough = length * 14 / width.max(1) as u64;
-    let Some(step) = steps.into_iter().find(|s| *s >= rough.max(1)) else { return line.into_iter().collect() };
-    let begin = window.start.micros().div_euclid(1_000_000);
-    let first = (begin / step.cast_signed() + 1) * step.cast_signed();
-    for at in (first..begin + length.cast_signed()).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
+    write(0, &from);
+    let length = window.length().as_secs_f64();
+    let steps: [i64; 18] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+    let rough = (length * 14.0 / width.max(1) as f64).ceil();
+    let Some(step) = steps.into_iter().find(|s| *s as f64 >= rough) else { return line.into_iter().collect() };
+    let (begin, end) = (window.start.micros().div_euclid(1_000_000), window.end.micros().div_euclid(1_000_000));
+    let first = (begin.div_euclid(step) + 1) * step;
+    for at in (first..=end).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
         let at = Timestamp::from_secs(at);
-        let column = (at.secs_since(window.start) / length.max(1) as f64 * (width.saturating_sub(1)) as f64).round() as usize;
-        let clock = at.clock(time::UtcOffset::UTC);
-        let words = if step % 60 == 0 { clock.get(..5).unwrap_or(&clock) } else { &clock };
+        let column = (at.secs_since(window.start) / length * (width.saturating_sub(1)) as f64).round() as usize;
+        let (date, clock) = (at.date(), at.clock(time::UtcOffset::UTC));
+        let words = match step {
+            // At midnight, the day is what tells the labels apart.
+            _ if !is_one_day && clock.starts_with("00:00") => date.get(5..).unwrap_or(&date),
+            step if step % 60 == 0 => clock.get(..5).unwrap_or(&clock),
+            _ => &clock,
+        };
         write(column.saturating_sub(words.len() / 2), words);
     }
     line.into_iter().collect()

@@ -18,8 +18,9 @@ pub(super) fn current(model: &Model) -> Option<&Incident> {
 /// A text that was typed into the same dialog and not used is there again, selected, so that typing replaces it.
 pub(super) fn show(model: &mut Model, mut overlay: Overlay) -> Vec<Effect> {
     if let Overlay::Input(dialog) = &mut overlay
-        && let Some(unused) = model.unused.take_if(|u| u.title == dialog.title)
-        && (dialog.edit.text().is_empty() || dialog.edit.is_selected())
+        && let Some((_, unused)) = model.unused.take_if(|(room, unused)| {
+            *room == model.room.as_ref().map(|r| r.id) && (&unused.title, &unused.purpose) == (&dialog.title, &dialog.purpose)
+        })
     {
         dialog.edit = TextField::proposed(unused.edit.text()).with_lines(dialog.edit.is_multiline());
     }

@@ -97,13 +97,18 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
     }
 }
 
+/// Closes the open dialog.
+pub(super) fn close_open(model: &mut Model) -> Vec<Effect> {
+    match model.overlay.take() {
+        Some(overlay) => close(model, &overlay),
+        None => Vec::new(),
+    }
+}
+
 /// Handles a key without a binding: Esc closes the dialog, any other key is typed.
 pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
     if chord == Chord::plain(Code::Esc) {
-        return match model.overlay.take() {
-            Some(overlay) => close(model, &overlay),
-            None => Vec::new(),
-        };
+        return close_open(model);
     }
     match &mut model.overlay {
         Some(Overlay::Input(line)) => {
@@ -217,10 +222,10 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
 
 /// Keeps the text of a dialog that is closed without using it. The dialog has it again when it is opened the next time.
 fn keep_text(model: &mut Model, line: &InputDialog) {
-    let is_typed = !line.edit.text().trim().is_empty() && !line.edit.is_selected();
+    let is_typed = !line.edit.text().trim().is_empty() && line.edit.text() != line.initial;
     if is_typed && !matches!(line.purpose, Purpose::Filter | Purpose::Search) {
-        model.say(Tone::Plain, format!("Closed. “{}” has the text again when you open it.", line.title));
-        model.unused = Some(Box::new(line.clone()));
+        model.say(Tone::Plain, format!("Closed. “{}” keeps your text.", line.title));
+        model.unused = Some((model.room.as_ref().map(|r| r.id), Box::new(line.clone())));
     }
 }
 
@@ -334,22 +339,28 @@ fn takes_name(command: &Command) -> bool {
     }
 }
 
-/// Completes the name of a person at the cursor.
-fn complete_name(model: &Model, dialog: &mut InputDialog) {
+/// Completes the name of a person at the end of the text. In an action item, names follow `@`.
+fn complete_name(model: &Model, dialog: &mut InputDialog, needs_at: bool) {
     let typed = dialog.edit.text();
-    let start = typed.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let start = typed.rmatch_indices(char::is_whitespace).next().map_or(0, |(at, space)| at + space.len());
     let word = typed.get(start..).unwrap_or_default();
-    let (at, prefix) = word.strip_prefix('@').map_or(("", word), |name| ("@", name));
-    let found: Vec<String> = people(model).into_iter().filter(|p| p.to_lowercase().starts_with(&prefix.to_lowercase())).collect();
+    let (sign, prefix) = word.strip_prefix('@').map_or(("", word), |name| ("@", name));
+    if needs_at && sign.is_empty() || !dialog.edit.parts().1.is_empty() {
+        return;
+    }
+    let begins = |name: &str| {
+        let mut letters = name.chars().flat_map(char::to_lowercase);
+        prefix.chars().flat_map(char::to_lowercase).all(|c| letters.next() == Some(c))
+    };
+    let found: Vec<String> = people(model).into_iter().filter(|p| begins(p)).collect();
     let Some(first) = found.first() else {
         dialog.hint = format!("No known name begins with “{prefix}”.");
         return;
     };
-    let common = found.iter().fold(first.as_str(), |common, other| {
-        let same = common.char_indices().zip(other.chars()).find(|((_, a), b)| a != b).map(|((i, _), _)| i);
-        common.get(..same.unwrap_or(common.len().min(other.len()))).unwrap_or(common)
-    });
-    let text = format!("{}{at}{common}", typed.get(..start).unwrap_or_default());
+    let shared = |a: &str, b: &str| a.chars().zip(b.chars()).take_while(|(a, b)| a.to_lowercase().eq(b.to_lowercase())).count();
+    let common = found.iter().map(|other| shared(first, other)).min().unwrap_or(0);
+    let name: String = first.chars().take(common.max(prefix.chars().count())).collect();
+    let text = format!("{}{sign}{name}", typed.get(..start).unwrap_or_default());
     if found.len() > 1 {
         dialog.hint = found.join("  ");
     }
@@ -360,7 +371,7 @@ fn complete_name(model: &Model, dialog: &mut InputDialog) {
 fn complete(model: &Model, dialog: &mut InputDialog) {
     if let Purpose::Command(command) = &dialog.purpose {
         if takes_name(command) {
-            complete_name(model, dialog);
+            complete_name(model, dialog, matches!(**command, Command::AddAction(_)));
         }
         return;
     }
@@ -516,7 +527,11 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             },
             Ok(command) => match command.checked() {
                 Ok(command) => match unknown_holder(model, &command) {
-                    Some(dialog) => show(model, Overlay::Confirm(dialog)),
+                    Some(dialog) => {
+                        // If the answer is no, the name can be corrected.
+                        model.unused = Some((model.room.as_ref().map(|r| r.id), Box::new(line.clone())));
+                        show(model, Overlay::Confirm(dialog))
+                    }
                     None => run(model, command),
                 },
                 Err(refusal) => reopen(model, line, &refusal.failure().line()),
@@ -536,7 +551,7 @@ fn unknown_holder(model: &Model, command: &Command) -> Option<Box<ConfirmDialog>
     }
     let nearest = crate::telemetry::words::nearest(holder, known.iter().map(String::as_str));
     let hint = nearest.map(|n| format!(" Did you mean {n}?")).unwrap_or_default();
-    let lines = vec![format!("“{holder}” has not been named here before.{hint} Assign the role anyway?")];
+    let lines = vec![format!("“{holder}” is not known in this incident.{hint} Assign the role anyway?")];
     let effect = Effect::Run { id, command: Box::new(command.clone()), at: None };
     Some(ConfirmDialog::new(format!("{} to {holder}?", role.title()), lines, effect))
 }
@@ -640,6 +655,10 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
         }
         _ => return show(model, Overlay::Confirm(dialog)),
     };
+    if is_confirmed && matches!(&dialog.effect, Effect::Run { command, .. } if matches!(**command, Command::Assign { .. })) {
+        // The name that led here is used.
+        model.unused = None;
+    }
     match (is_confirmed, dialog.effect) {
         // What was typed is open again: "no" often means that something is to be changed.
         (false, Effect::Send(SendEffect::Send(call, ..))) => updates::edit_again(model, *call),

@@ -20,8 +20,7 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
         }
         Found::Action(Action::Cancel) if model.overlay.is_some() => {
             model.pending.clear();
-            model.overlay = None;
-            return Vec::new();
+            return dialogs::close_open(model);
         }
         Found::Action(_) | Found::Pending | Found::Nothing => {}
     }
@@ -56,6 +55,7 @@ pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
         Some(Overlay::Input(line)) => line.edit.insert(text),
         Some(Overlay::Palette { edit, .. }) => edit.insert(text),
         Some(Overlay::List(list)) => list.filter.insert(text),
+        Some(Overlay::Help { filter, .. }) => filter.insert(text),
         Some(Overlay::Fields(form)) => match form.focused() {
             Some(field) => field.edit.insert(text),
             None => Ok(()),

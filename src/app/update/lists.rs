@@ -188,11 +188,8 @@ pub(super) fn choose_role(model: &mut Model) -> Vec<Effect> {
         let held: Vec<&str> =
             holders.iter().filter(|s| s.role == *role && s.until.is_none()).map(|s| s.holder.as_str()).collect();
         let detail = if held.is_empty() { role.duty().to_owned() } else { format!("{} · now {}", role.duty(), held.join(", ")) };
-        let hint = if role.is_shared() {
-            "One name. Several people can hold this role. tab completes known names."
-        } else {
-            "One name. Replaces the current holder. tab completes known names."
-        };
+        let rule = if role.is_shared() { "Several people can hold this role." } else { "Replaces the current holder." };
+        let hint = format!("One name. {rule} {} completes known names.", model.key(Action::Complete));
         let command = Command::Assign { role: *role, holder: String::new() };
         let mut dialog = command_dialog(format!("{}: name", role.title()), hint, command);
         dialog = dialog.with_text(TextField::proposed(model.user.clone()));

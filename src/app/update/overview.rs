@@ -4,7 +4,7 @@ use super::super::action::Action;
 use super::super::model::Model;
 use super::super::msg::Effect;
 use super::super::overlay::Overlay;
-use super::super::overview::OverviewRow;
+use super::super::overview::{OverviewRow, row_ids};
 use super::super::room::{Room, Tab};
 use super::common::{current, say, say_key, show};
 use super::go::{go_to_finding, scroll, shift, tab};
@@ -15,7 +15,7 @@ pub(super) fn step_overview(room: &mut Room, by: isize, width: u16, limit: usize
     let rows = room.overview_rows(width);
     let place = room.overview_position(&rows);
     let to = shift(place, by, rows.len());
-    let id = rows.get(to).map(OverviewRow::id);
+    let id = row_ids(&rows).into_iter().nth(to);
     let moves = to != place && by != isize::MIN && by != isize::MAX;
     room.overview.selected = id;
     room.overview.reveals = moves;
@@ -73,14 +73,14 @@ pub(super) fn fold_finding(model: &mut Model) -> Vec<Effect> {
     let rows = room.overview_rows(width);
     let place = room.overview_position(&rows);
     // A finding behind another one belongs to it.
-    let group = rows.iter().take(place + 1).rev().find(|r| !matches!(r, OverviewRow::Detail(_)));
-    let Some(row @ OverviewRow::Finding { hidden, is_open, .. }) = group else {
+    let group = rows.iter().take(place + 1).rposition(|r| !matches!(r, OverviewRow::Detail(_)));
+    let Some(OverviewRow::Finding { hidden, is_open, .. }) = group.and_then(|n| rows.get(n)) else {
         return say(model, "Nothing to unfold here.");
     };
     if *hidden == 0 && !is_open {
         return say(model, "There is nothing behind this finding.");
     }
-    let (id, unfolds) = (row.id(), *hidden > 0);
+    let (id, unfolds) = (group.and_then(|n| row_ids(&rows).into_iter().nth(n)).unwrap_or_default(), *hidden > 0);
     room.overview.folds.insert(id.clone(), unfolds);
     (room.overview.selected, room.overview.reveals) = (Some(id), true);
     Vec::new()

@@ -29,7 +29,9 @@ use super::silences::{self, silence};
 use super::updates;
 use crate::incident::action::{ActionChange, ActionState};
 use crate::incident::brief::{Reader, brief};
-use crate::incident::{Command, Comparison, Entry, EvidenceId, ExitCriteria, Fact, LinkedAlert, NoteKind, Status, Verdict};
+use crate::incident::{
+    Command, Comparison, Entry, EvidenceId, ExitCriteria, Fact, IncidentId, LinkedAlert, NoteKind, Status, Verdict,
+};
 use crate::prompt::question::Question;
 
 /// Carries out an action, or shows why it is not possible.
@@ -416,9 +418,11 @@ fn propose_hypothesis(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Asks for another path after a failure.
-pub(super) fn export_again(model: &mut Model, path: String, why: &str) -> Vec<Effect> {
+pub(super) fn export_again(model: &mut Model, id: IncidentId, path: String, why: &str) -> Vec<Effect> {
     model.say(Tone::Bad, why);
-    if model.overlay.is_some() {
+    // Do not ask in another room, and do not replace anything that was opened in the meantime.
+    let is_here = model.screen == Screen::Room && model.room.as_ref().is_some_and(|r| r.id == id);
+    if model.overlay.is_some() || !is_here {
         return Vec::new();
     }
     show(model, Overlay::Input(InputDialog::new("Export to", Purpose::ExportPath, why, TextField::with(path))))

@@ -1065,7 +1065,7 @@ fn a_role_goes_to_an_unknown_person_only_after_a_question() {
     press(&mut model, "zoe");
     assert_eq!(press(&mut model, "⏎"), []);
     let Some(Overlay::Confirm(dialog)) = &model.overlay else { panic!("{:?}", model.overlay) };
-    assert!(dialog.lines[0].contains("“zoe” has not been named here before"), "{:?}", dialog.lines);
+    assert!(dialog.lines[0].contains("“zoe” is not known in this incident"), "{:?}", dialog.lines);
     let effects = press(&mut model, "y");
     assert!(matches!(only_command(&effects), Command::Assign { holder, .. } if holder == "zoe"));
     // A name that is known is completed, and not asked about.
@@ -1103,12 +1103,19 @@ fn a_text_that_was_not_used_is_there_again() {
     press(&mut model, "n");
     press(&mut model, "half a note");
     press(&mut model, "⎋");
-    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("has the text again")));
+    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("keeps your text")));
     press(&mut model, "n");
     assert!(input_dialog(&model).edit.text() == "half a note" && input_dialog(&model).edit.is_selected());
-    // Another dialog does not get it, and typing replaces it.
-    press(&mut model, "⎋");
+    // Closed once more, also with C-c, it is still kept. Another dialog, or another incident, does not get it.
+    update(&mut model, at(1), Msg::Pressed(Chord::ctrl('c')));
     press(&mut model, "D");
+    assert_eq!(input_dialog(&model).edit.text(), "");
+    press(&mut model, "⎋");
+    press(&mut model, "n");
+    assert_eq!(input_dialog(&model).edit.text(), "half a note");
+    press(&mut model, "⎋");
+    model.room.as_mut().unwrap().id = IncidentId(2);
+    press(&mut model, "n");
     assert_eq!(input_dialog(&model).edit.text(), "");
 }
 
@@ -1134,7 +1141,7 @@ fn the_path_of_an_export_is_replaced_by_typing_and_comes_back_after_a_failure() 
     let effects = press(&mut model, "⏎");
     assert!(matches!(effects.as_slice(), [Effect::Export { path, .. }] if path == "/nowhere/pm.md"), "{effects:?}");
     let failure = Failure::new("cannot write /nowhere/pm.md");
-    update(&mut model, at(1), Msg::ExportFailed("/nowhere/pm.md".into(), failure));
+    update(&mut model, at(1), Msg::ExportFailed { id: IncidentId(1), path: "/nowhere/pm.md".into(), failure });
     assert_eq!(input_dialog(&model).edit.text(), "/nowhere/pm.md");
 }
 
@@ -1154,7 +1161,7 @@ fn findings_are_selected_opened_and_unfolded_where_they_are() {
         let room = model.room.as_ref().unwrap();
         let rows = room.overview_rows(model.size.0);
         let at = room.overview_position(&rows);
-        (rows.len(), rows[at].id())
+        (rows.len(), super::super::overview::row_ids(&rows)[at].clone())
     };
     model.size = (80, 24);
     // The conclusion and its series, then the findings, which are folded in a narrow terminal.

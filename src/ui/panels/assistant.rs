@@ -48,7 +48,10 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
         let status = if s.status.is_empty() { "answering" } else { &s.status };
         let progress = s.progress(model.now);
         let progress = if progress.is_empty() { progress } else { format!(" · {progress}") };
-        let keys = format!(" · {} stops and keeps the partial answer", model.key(Action::Back));
+        let keys = match s.status.as_str() {
+            crate::app::room::CANCELLING => String::new(),
+            _ => format!(" · {} stops and keeps the partial answer", model.key(Action::Back)),
+        };
         let status = format!("AI … {status}{progress}{keys}");
         lines.extend(text::wrap(&status, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Ai)))));
         lines.extend(ai_margin(theme, markdown(theme, &s.text, width.saturating_sub(3))));

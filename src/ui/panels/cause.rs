@@ -92,7 +92,7 @@ pub(super) fn lines(
     };
     if investigation.bad_baseline {
         let words = format!(
-            "! The incident had begun before all that was read, so nothing in it counts as normal. {} reads a window twice as long.",
+            "! The baseline already includes the incident, so nothing in it counts as normal. {} reads a window twice as long.",
             model.key(Action::Widen)
         );
         lines.extend(
@@ -114,11 +114,11 @@ pub(super) fn lines(
         lines.extend(line.map(|l| (l, Some(n))));
     }
     let parts = investigation.conclusion().and_then(|f| f.conclusion.as_ref());
-    if let Some(extent) = parts.and_then(|p| p.extent.as_ref()) {
-        lines.extend(labelled("⇄", Meaning::Muted, &capitalized(extent), theme, width));
-    }
     if let Some(parts) = parts.filter(|p| !p.origins.is_empty()) {
         lines.extend(labelled("Do next", Meaning::Title, &next_steps(model, incident, parts.test.as_deref()), theme, width));
+    }
+    if let Some(extent) = parts.and_then(|p| p.extent.as_ref()) {
+        lines.extend(labelled("⇄", Meaning::Muted, &capitalized(extent), theme, width));
     }
     lines
 }

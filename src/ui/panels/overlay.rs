@@ -302,7 +302,7 @@ fn symbols(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
             "Hypotheses  ✓ supported  ✗ refuted  ? not decided yet",
             "Suspects    ▲ rose  ▼ fell  ─ found in logs or calls, not in a metric",
             "Charts      ● start of an alert  ◇ change  ⚑ incident declared",
-            "            ┆ onset of the incident  ┄ alert threshold  ┃ selected time",
+            "            ┆ onset of the incident  ┄ alert threshold  ┊ cursor",
             "Evidence    ~ incomplete",
             "Timeline    ◆ written by a person  AI by a model  · by warroom",
             "Assistant   AI draft by a model, not accepted yet  ? claim not supported",
@@ -439,7 +439,7 @@ fn evidence(
     };
     let body = model.room.as_ref().and_then(|r| r.bodies.get(&record.digest));
     let mut inner = inner;
-    if let Some(Body::Series { series, threshold, unit, .. }) = body {
+    if let Some(Body::Series { series, threshold, unit, step_secs, .. }) = body {
         let height = inner.height * 3 / 5;
         let marks = super::signals::marks_of(model);
         let window = view.unwrap_or(record.window);
@@ -447,7 +447,11 @@ fn evidence(
         chart(frame.buffer_mut(), Rect { height, ..inner }, theme, &data);
         let listed = series.len().min(4);
         for (row, s) in series.iter().take(listed).enumerate() {
-            let value = at.map(|at| s.samples.iter().rev().find(|x| x.at <= at).map(|x| measured(x.value, unit)));
+            let value = at.map(|at| {
+                // A series that has ended has no value here.
+                let before = s.samples.iter().rev().find(|x| x.at <= at);
+                before.filter(|x| at.secs_since(x.at) <= 2.0 * step_secs).map(|x| measured(x.value, unit))
+            });
             let value = value.map(|v| format!("{} ", v.unwrap_or_else(|| "no sample".to_owned()))).unwrap_or_default();
             put(frame.buffer_mut(), inner, usize::from(height) + row, &Line::from(format!("{value}{}", s.title())), None);
         }

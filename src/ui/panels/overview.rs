@@ -57,7 +57,7 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     }
     let inner = usize::from(area.width.saturating_sub(4));
     let card = cause::lines(model, room, incident, &rows, theme, inner);
-    let height = u16::try_from(card.len() + 2).unwrap_or(u16::MAX).min(area.height / 2);
+    let height = u16::try_from(card.len() + 2).unwrap_or(u16::MAX).min(area.height * 3 / 5);
     let [top, below] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas::<2>(area);
     let block = bordered(theme, cause::title(incident), true);
     let within = block.inner(top);
