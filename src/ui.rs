@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 
+use crate::app::action::Context;
 use crate::app::model::{Model, Screen};
 pub(crate) use theme::Theme;
 
@@ -74,7 +75,10 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
     if let Some(overlay) = &model.overlay {
         panels::overlay::render(model, theme, cache, overlay, frame, body);
     }
-    panels::footer::message(model, theme, frame, body);
+    // A dialog has its own keys, so that a message over the footer hides nothing of it.
+    let is_dialog = model.overlay.as_ref().is_some_and(|o| o.context() != Context::Reader);
+    let place = if is_dialog { Rect { height: body.height + footer.height, ..body } } else { body };
+    panels::footer::message(model, theme, frame, place);
 }
 
 /// A rectangle of at most the given size, centered in `area`.

@@ -620,6 +620,19 @@ fn the_report_begins_with_what_is_missing_and_the_keys_that_add_it() {
 }
 
 #[test]
+fn a_message_hides_neither_the_keys_of_the_view_nor_a_dialog() {
+    let mut model = room(Tab::Overview);
+    model.say(crate::app::model::Tone::Bad, "The file cannot be written. ".repeat(5));
+    let screen = draw(&model, 80, 24);
+    assert!(screen.lines().last().unwrap().contains("p ask"), "{screen}");
+    assert!(screen.contains("! The file cannot be written. The file") && screen.matches("cannot").count() == 5, "{screen}");
+    press(&mut model, 'n');
+    model.say(crate::app::model::Tone::Good, "Saved.");
+    let screen = draw(&model, 80, 24);
+    assert!(screen.lines().last().unwrap().contains("✓ Saved."), "{screen}");
+}
+
+#[test]
 fn the_help_shows_the_keys_that_contain_what_is_typed() {
     let mut model = room(Tab::Overview);
     press(&mut model, '?');

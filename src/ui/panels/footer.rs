@@ -61,8 +61,11 @@ pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: 
             spans.push(Span::styled(key, theme.style(Meaning::Accent)));
             spans.push(Span::styled(word, theme.style(Meaning::Muted)));
         }
-        spans.push(Span::styled(model.key(Action::Help), theme.style(Meaning::Accent)));
-        spans.push(Span::styled(" keys", theme.style(Meaning::Muted)));
+        // In a dialog, the key of the help is typed.
+        if model.overlay.as_ref().is_none_or(|o| o.context() == Context::Reader) {
+            spans.push(Span::styled(model.key(Action::Help), theme.style(Meaning::Accent)));
+            spans.push(Span::styled(" keys", theme.style(Meaning::Muted)));
+        }
         spans.insert(0, Span::raw(" "));
         let used: usize = spans.iter().map(|s| text::width(&s.content)).sum();
         spans.push(Span::raw(" ".repeat(width.saturating_sub(used + right_width))));
