@@ -86,6 +86,8 @@ fn main() {
     command.arg("demo");
     command.env("TERM", "xterm-256color");
     command.env("LANG", "C.UTF-8");
+    command.env("COLORTERM", "truecolor");
+    command.env_remove("NO_COLOR");
     command.env("WARROOM_USER", "ana");
     let mut child = pty.slave.spawn_command(command).expect("the program");
     let mut reader = pty.master.try_clone_reader().expect("a reader");
@@ -107,7 +109,7 @@ fn main() {
     };
     let mut keys = |keys: &str| writer.write_all(keys.as_bytes()).and_then(|()| writer.flush()).expect("a key");
     wait_for("5 firing");
-    // Select all five alerts, declare an incident, and show the signals in the order in which they changed.
+    // Select all five alerts, declare an incident, and show the likely cause.
     keys("gg jjj ");
     keys("d");
     wait_for("Declare an incident");
@@ -115,8 +117,7 @@ fn main() {
     wait_for("pool exhausted after");
     keys("a");
     std::thread::sleep(Duration::from_millis(500));
-    keys("3jj");
-    wait_for("max by (service)");
+    keys("jj");
     // Wait until the message at the bottom disappears.
     std::thread::sleep(Duration::from_secs(7));
     let picture = svg(parser.lock().expect("the screen").screen());
