@@ -203,7 +203,7 @@ fn time_axis(window: Window, now: Timestamp, width: usize) -> String {
         let column = (at.secs_since(window.start) / length * (width.saturating_sub(1)) as f64).round() as usize;
         let (date, clock) = (at.date(), at.clock(time::UtcOffset::UTC));
         let words = match step {
-            // At midnight, the day is what tells the labels apart.
+            // At midnight, only the day distinguishes the labels.
             _ if !is_one_day && clock.starts_with("00:00") => date.get(5..).unwrap_or(&date),
             step if step % 60 == 0 => clock.get(..5).unwrap_or(&clock),
             _ => &clock,

@@ -541,7 +541,7 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
     }
 }
 
-/// Asks whether a role really goes to a person whom nothing here names; `None` if the command does not do that.
+/// Asks whether a role really goes to a person who is not known here; `None` if the command does not do that.
 fn unknown_holder(model: &Model, command: &Command) -> Option<Box<ConfirmDialog>> {
     let Command::Assign { role, holder } = command else { return None };
     let id = model.room.as_ref()?.id;

@@ -2,11 +2,11 @@
 
 use ratatui::text::{Line, Span};
 
+use super::signals::{arrow_of, samples_of, values_of};
 use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::overview::OverviewRow;
 use crate::app::room::Room;
-use crate::evidence::Body;
 use crate::evidence::render::aligned_sparkline;
 use crate::incident::{CitedFinding, CitedSuspect, EvidenceId, Incident, Situation};
 use crate::playbook::matches;
@@ -204,28 +204,14 @@ fn trigger(incident: &Incident, finding: Option<&CitedFinding>, first_change: Op
 
 /// A series of the origin: its values before and after, and its course.
 fn signal(room: &Room, incident: &Incident, suspect: &CitedSuspect) -> Parts {
-    let (glyph, meaning) = match suspect.direction.as_str() {
-        "up" => ("▲", Meaning::Bad),
-        "down" => ("▼", Meaning::Bad),
-        _ => ("─", Meaning::Muted),
-    };
-    let value = |v: Option<f64>, unit: &str| v.map_or_else(|| "–".to_owned(), |v| human_measure(v, unit));
-    // Show the unit once, except for bytes: the two values may have different prefixes.
-    let unit_before = if suspect.unit == "B" { "B" } else { "" };
-    let values = format!("{} → {}", value(suspect.before, unit_before), value(suspect.after, &suspect.unit));
     let record = suspect.evidence.first().and_then(|id| incident.evidence(*id));
-    let series = record.and_then(|r| match room.bodies.get(&r.digest) {
-        Some(Body::Series { series, .. }) => {
-            series.iter().find(|s| s.labels == suspect.labels).or_else(|| series.first().filter(|_| series.len() == 1))
-        }
-        _ => None,
-    });
+    let series = record.and_then(|r| samples_of(room, r, suspect));
     let window = incident.investigation.as_ref().map(|i| i.window);
     let shape = series.zip(window).map(|(s, window)| aligned_sparkline(&s.samples, window, SPARKLINE));
     Parts {
-        glyph,
-        meaning,
-        text: format!("{} {}  {values}", suspect.service.as_deref().unwrap_or(""), suspect.title).trim().to_owned(),
+        glyph: arrow_of(suspect),
+        meaning: Meaning::Bad,
+        text: format!("{} {}  {}", suspect.service.as_deref().unwrap_or(""), suspect.title, values_of(suspect)).trim().to_owned(),
         at: suspect.changed_at,
         shape: shape.unwrap_or_default(),
         evidence: suspect.evidence.first().copied(),

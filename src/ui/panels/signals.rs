@@ -88,13 +88,30 @@ pub(super) fn marks_of(model: &Model) -> Vec<Mark> {
 }
 
 /// The series of a suspect in its evidence; `None` if the evidence has no such series.
-fn samples_of<'a>(room: &'a Room, record: &EvidenceRecord, suspect: &CitedSuspect) -> Option<&'a Series> {
+pub(super) fn samples_of<'a>(room: &'a Room, record: &EvidenceRecord, suspect: &CitedSuspect) -> Option<&'a Series> {
     match room.bodies.get(&record.digest) {
         Some(Body::Series { series, .. }) => {
             series.iter().find(|s| s.labels == suspect.labels).or_else(|| series.first().filter(|_| series.len() == 1))
         }
         _ => None,
     }
+}
+
+/// The sign for the direction of a suspect.
+pub(super) fn arrow_of(suspect: &CitedSuspect) -> &'static str {
+    match suspect.direction.as_str() {
+        "up" => "▲",
+        "down" => "▼",
+        _ => "─",
+    }
+}
+
+/// The values of a suspect before and after: `1 → 20`.
+pub(super) fn values_of(suspect: &CitedSuspect) -> String {
+    let value = |v: Option<f64>, unit: &str| v.map_or_else(|| "–".to_owned(), |v| human_measure(v, unit));
+    // Show the unit once, except for bytes: the two values may have different prefixes.
+    let unit_before = if suspect.unit == "B" { "B" } else { "" };
+    format!("{} → {}", value(suspect.before, unit_before), value(suspect.after, &suspect.unit))
 }
 
 /// The list of suspects, most likely first, with their sparklines on a common time axis.
@@ -146,22 +163,17 @@ fn suspect_list(
                 samples_of(room, r, s).map(|series| aligned_sparkline(&series.samples, window.unwrap_or(r.window), spark))
             })
             .unwrap_or_default();
-        let arrow = match s.direction.as_str() {
-            "up" => "▲",
-            "down" => "▼",
-            _ => "─",
-        };
-        // Show the unit once, except for bytes: the two values may have different prefixes.
-        let value = |v: Option<f64>, unit: &str| v.map_or_else(|| "–".to_owned(), |v| human_measure(v, unit));
-        let unit_before = if s.unit == "B" { "B" } else { "" };
-        let change = format!("{} → {}", value(s.before, unit_before), value(s.after, &s.unit));
+        let change = values_of(s);
         let change = if s.title.is_empty() { "logs changed".to_owned() } else { change };
         let tag = record.map_or_else(String::new, |r| format!("[{}]", r.id));
         let names = lead.saturating_sub(6 + 18);
         let name = format!("{} {}", s.service.as_deref().unwrap_or(""), s.title);
         let line = Line::from(vec![
             Span::styled(format!("{:>3} ", row + 1), theme.style(Meaning::Muted)),
-            Span::styled(format!("{arrow} "), theme.style(if s.changed_at.is_some() { Meaning::Bad } else { Meaning::Muted })),
+            Span::styled(
+                format!("{} ", arrow_of(s)),
+                theme.style(if s.changed_at.is_some() { Meaning::Bad } else { Meaning::Muted }),
+            ),
             Span::raw(text::pad(name.trim(), names)),
             Span::styled(text::align_right(&text::fit(&change, 17), 17), theme.style(Meaning::Accent)),
             Span::raw(" "),
