@@ -5,6 +5,7 @@
 //! draws the model, `runtime` runs the effects.
 
 pub(crate) mod action;
+pub(crate) mod attention;
 pub(crate) mod board;
 pub(crate) mod checklist;
 pub(crate) mod chord;
@@ -17,6 +18,7 @@ pub(crate) mod model;
 pub(crate) mod msg;
 pub(crate) mod overlay;
 pub(crate) mod overview;
+pub(crate) mod pointer;
 pub(crate) mod room;
 pub(crate) mod update;
 

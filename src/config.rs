@@ -17,8 +17,8 @@ pub use channel::{Address, CLIPBOARD, ChannelConfig, ChannelKind, MailConfig, Ma
 pub use preset::{CommandConfig, Preset, PresetConfig, Trust, load_presets, trust};
 pub use secret::{CommandLine, SecretError, SecretRef};
 pub use types::{
-    AssistantConfig, Auth, BasicAuth, OncallConfig, PagerDutyConfig, SloConfig, SourceConfig, TlsConfig, TrackerConfig,
-    TrackerKind, UiConfig,
+    AssistantConfig, Auth, BasicAuth, Notification, OncallConfig, PagerDutyConfig, SloConfig, SourceConfig, TlsConfig,
+    TrackerConfig, TrackerKind, UiConfig,
 };
 
 use crate::incident::Matrix;

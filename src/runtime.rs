@@ -17,6 +17,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::sync::mpsc;
@@ -88,7 +89,20 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.commands = desk.commands.iter().map(described).collect();
     model.channels = desk.updates.channels.iter().map(channel).collect();
     model.banner = banner;
+    model.pointer.is_on = config.ui.mouse;
+    model.attention.occasions = config.ui.notify.iter().map(|n| occasion(*n)).collect();
     model
+}
+
+/// An occasion of a notification, as the model knows it.
+fn occasion(config: crate::config::Notification) -> crate::app::attention::Occasion {
+    use crate::app::attention::Occasion;
+    use crate::config::Notification;
+    match config {
+        Notification::Alert => Occasion::Alert,
+        Notification::Update => Occasion::Update,
+        Notification::Answer => Occasion::Answer,
+    }
 }
 
 /// A channel as the model knows it.
@@ -167,13 +181,16 @@ struct Display {
     is_stale: bool,
     /// Whether the terminal's locale has ASCII only.
     is_ascii: bool,
+    /// The title of the terminal; `None` if the user wants none.
+    title: Option<String>,
 }
 
 impl Display {
-    fn new(theme: Theme) -> std::io::Result<Self> {
+    fn new(theme: Theme, has_title: bool) -> std::io::Result<Self> {
+        let title = has_title.then(String::new);
         let terminal = cleared_terminal()?;
         let is_ascii = crate::ui::ascii::is_needed(|name| std::env::var(name).ok());
-        Ok(Self { terminal, theme, cache: ViewCache::default(), drawn: Instant::now(), is_stale: true, is_ascii })
+        Ok(Self { terminal, theme, cache: ViewCache::default(), drawn: Instant::now(), is_stale: true, is_ascii, title })
     }
 
     fn set_theme(&mut self, theme: Theme) {
@@ -183,17 +200,27 @@ impl Display {
     /// Forgets what the terminal shows, so that the next frame is drawn completely.
     fn clear(&mut self) -> std::io::Result<()> {
         self.terminal = cleared_terminal()?;
+        self.title = self.title.take().map(|_| String::new());
         Ok(())
     }
 
     fn draw(&mut self, model: &mut Model) -> std::io::Result<()> {
+        // Terminals that can show a frame at once do; the others ignore it.
+        crossterm::queue!(std::io::stdout(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|f| {
             render(model, &self.theme, &mut self.cache, f);
             if self.is_ascii {
                 crate::ui::ascii::reduce(f.buffer_mut());
             }
         })?;
+        crossterm::execute!(std::io::stdout(), EndSynchronizedUpdate)?;
         model.scroll_limit = self.cache.scroll_limit;
+        std::mem::swap(&mut model.pointer.targets, &mut self.cache.targets);
+        let title = crate::app::attention::title(model);
+        if let Some(shown) = self.title.as_mut().filter(|shown| **shown != title) {
+            terminal::set_title(&title);
+            *shown = title;
+        }
         if let (Some(at), Some(room)) = (self.cache.scrolled_to.take(), &mut model.room) {
             room.scroll = at;
             (room.conversation.reveals, room.overview.reveals) = (false, false);
@@ -227,7 +254,7 @@ async fn drive(
     guard: &mut terminal::Guard,
 ) -> std::io::Result<Ending> {
     let mut model = start_model(&desk, config, banner);
-    let mut display = Display::new(take_files(&mut model, files))?;
+    let mut display = Display::new(take_files(&mut model, files), config.ui.title)?;
     model.size = display.terminal.size().map(|s| (s.width, s.height))?;
     // Draw the first frame before any source is queried.
     display.draw(&mut model)?;
@@ -236,6 +263,7 @@ async fn drive(
     let mut runner = Runner::new(desk, messages.clone());
     runner.start(config.ui.refresh, config.ui.read_only);
     let mut signals = input::Signals::new()?;
+    guard.enhance_keyboard();
     let mut events = Keyboard::new();
     let mut question = BackgroundQuestion::ask(config);
     let mut ticks = seconds();
@@ -290,7 +318,7 @@ async fn drive(
                     display.clear()?;
                     urgent = true;
                 }
-                Effect::Copy(text) => terminal::copy(&text),
+                Effect::Copy(_) | Effect::Notify(_) | Effect::Mouse(_) => of_terminal(&effect, guard),
                 Effect::Editor { text, is_kept } => {
                     drop(events);
                     let msg = in_editor(&text, is_kept, guard).await;
@@ -305,6 +333,16 @@ async fn drive(
         if urgent || display.is_stale && display.drawn.elapsed() >= FRAME {
             display.draw(&mut model)?;
         }
+    }
+}
+
+/// Runs the effects that the terminal itself carries out.
+fn of_terminal(effect: &Effect, guard: &mut terminal::Guard) {
+    match effect {
+        Effect::Copy(text) => terminal::copy(text),
+        Effect::Notify(text) => terminal::notify(text),
+        Effect::Mouse(is_on) => guard.set_mouse(*is_on),
+        _ => {}
     }
 }
 

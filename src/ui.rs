@@ -15,6 +15,8 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::app::action::Context;
 use crate::app::model::{Model, Screen};
+use crate::app::pointer::{Area, Target};
+use crate::telemetry::Window;
 pub(crate) use theme::Theme;
 
 /// View state that depends on the size of the terminal, and so is not part of the model.
@@ -25,12 +27,29 @@ pub(crate) struct ViewCache {
     pub scroll_limit: usize,
     /// The scroll offset that shows a spot that was just selected.
     pub scrolled_to: Option<usize>,
+    /// What the pointer can reach in the frame. What was drawn later lies above.
+    pub targets: Vec<(Area, Target)>,
 }
 
 impl ViewCache {
     /// The first visible item of a list whose items have different heights; 0 if none was set.
     pub(crate) fn first(&self, list: &'static str) -> usize {
         self.offsets.get(list).copied().unwrap_or(0)
+    }
+
+    /// Makes a row of an area something to click, counted from 0.
+    pub(crate) fn target(&mut self, area: Rect, row: usize, target: Target) {
+        let row = u16::try_from(row).unwrap_or(u16::MAX);
+        if row < area.height {
+            self.targets.push((Area { x: area.x, y: area.y + row, width: area.width, height: 1 }, target));
+        }
+    }
+
+    /// Makes the plot of a chart something to click and drag in.
+    pub(crate) fn chart(&mut self, plot: Option<Rect>, window: Window) {
+        if let Some(Rect { x, y, width, height }) = plot {
+            self.targets.push((Area { x, y, width, height }, Target::Chart(window)));
+        }
     }
 
     /// Stores the first visible item of a list.
@@ -60,6 +79,7 @@ pub(crate) const MIN_SIZE: (u16, u16) = (60, 16);
 /// Draws the screen, with an open overlay on top. In a terminal smaller than [`MIN_SIZE`], draws only a short notice.
 pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     let area = frame.area();
+    cache.targets.clear();
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
         panels::small::render(model, theme, frame, area);
         return;
@@ -73,6 +93,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
     }
     panels::footer::render(model, theme, frame, footer);
     if let Some(overlay) = &model.overlay {
+        cache.targets.clear();
         panels::overlay::render(model, theme, cache, overlay, frame, body);
     }
     // A dialog has its own keys, so that a message over the footer hides nothing of it.

@@ -40,7 +40,7 @@ impl Screen {
         command.env("XDG_DATA_HOME", folder.path());
         command.env("WARROOM_USER", "ana");
         // Nothing of the machine's own terminal and locale.
-        for name in ["NO_COLOR", "COLORTERM", "COLORFGBG", "LC_ALL", "LC_CTYPE", "TMUX"] {
+        for name in ["NO_COLOR", "COLORTERM", "COLORFGBG", "LC_ALL", "LC_CTYPE", "TMUX", "STY", "TERM_PROGRAM"] {
             command.env_remove(name);
         }
         command.env("LANG", "C.UTF-8");
@@ -75,6 +75,30 @@ impl Screen {
         let mut parser = vt100::Parser::new(self.size.1.try_into().unwrap(), self.size.0.try_into().unwrap(), 0);
         parser.process(&self.bytes.lock().unwrap());
         parser
+    }
+
+    /// Where a control sequence was written last; `None` if it was not.
+    fn last(&self, sequence: &str) -> Option<usize> {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).rfind(&format!("\x1b{sequence}"))
+    }
+
+    /// Waits until the program has written this control sequence.
+    fn wait_for_sequence(&self, sequence: &str) {
+        let start = Instant::now();
+        while self.last(sequence).is_none() {
+            assert!(start.elapsed() < TIMEOUT, "{sequence:?} was not written:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Clicks where a text is shown.
+    fn click(&mut self, text: &str) {
+        self.wait_for(text);
+        let parser = self.parser();
+        let rows: Vec<String> = parser.screen().rows(0, self.size.0).collect();
+        let (row, line) = rows.iter().enumerate().find(|(_, l)| l.contains(text)).unwrap_or_else(|| panic!("{text}"));
+        let column = line.split(text).next().unwrap().chars().count();
+        self.keys(&format!("\x1b[<0;{x};{y}M\x1b[<0;{x};{y}m", x = column + 1, y = row + 1));
     }
 
     fn text(&self) -> String {
@@ -139,6 +163,9 @@ impl Screen {
         assert!(!screen.bracketed_paste(), "bracketed paste is left on");
         assert!(!screen.hide_cursor(), "the cursor is hidden");
         assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "the mouse is captured");
+        for (on, off, what) in [("[?1004h", "[?1004l", "focus"), ("[22;2t", "[23;2t", "title"), ("[>1u", "[<1u", "keyboard")] {
+            assert!(self.last(off) >= self.last(on), "the {what} is not restored");
+        }
     }
 }
 
@@ -400,6 +427,64 @@ fn late_replies_of_the_terminal_are_not_keys() {
     assert_eq!(s.wait_for_exit(), 0);
 }
 
+#[test]
+fn the_mouse_selects_and_opens_once_it_is_turned_on() {
+    let mut s = Screen::warroom(&["demo"], 100, 30);
+    s.wait_for("5 firing");
+    assert_eq!(s.last("[?1000h"), None, "it is off");
+    s.keys("\x1bm");
+    s.wait_for("Mouse on");
+    s.click("DbPoolNearly");
+    s.wait_for("DbPoolNearlyExhausted · checkout");
+    s.keys("d\r");
+    s.click("2 Time");
+    s.wait_for("Declared SEV3");
+    s.keys("\x1bm");
+    s.wait_for("Mouse off");
+    assert!(s.last("[?1000l") > s.last("[?1000h"));
+    s.keys("qq");
+    assert_eq!(s.wait_for_exit(), 0);
+    s.assert_restored();
+}
+
+#[test]
+fn the_terminal_shows_the_incident_in_its_title_and_each_frame_at_once() {
+    let mut s = Screen::warroom(&["demo"], 100, 30);
+    s.wait_for_sequence("]0;warroom · 5 firing\x07");
+    s.keys("d\r");
+    s.wait_for_sequence("]0;SEV2 INC-1 · update in ");
+    assert!(s.last("[?2026l") > s.last("[?2026h"), "a frame begins and ends");
+    s.keys("qq");
+    assert_eq!(s.wait_for_exit(), 0);
+    s.assert_restored();
+    let config = "[ui]\ntitle = false\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, config).unwrap();
+    let mut s = Screen::warroom(&["--config", path.to_str().unwrap()], 100, 30);
+    s.wait_for("No sources are configured");
+    s.keys("q");
+    assert_eq!(s.wait_for_exit(), 0);
+    assert_eq!(s.last("]0;"), None, "the user wants no title");
+}
+
+#[test]
+fn keys_are_reported_unambiguously_where_the_terminal_offers_it() {
+    let mut s = Screen::start(env!("CARGO_BIN_EXE_warroom"), &["demo"], 100, 30, &[("TERM", "xterm-kitty")]);
+    s.wait_for_sequence("[?u");
+    s.keys("\x1b[?0u\x1b[?62c");
+    s.wait_for_sequence("[>1u");
+    s.wait_for("5 firing");
+    // A key as the protocol reports it: Escape is a sequence of its own, and what follows at once is another key.
+    s.keys("?");
+    s.wait_for("Keys of this view");
+    s.keys("\x1b[27uj");
+    s.wait_for("DbPoolNearlyExhausted · checkout");
+    s.keys("q");
+    assert_eq!(s.wait_for_exit(), 0);
+    s.assert_restored();
+}
+
 /// The colour of the first character of a text on the screen.
 fn colour_of(screen: &Screen, text: &str) -> vt100::Color {
     let parser = screen.parser();
@@ -536,7 +621,7 @@ fn hostile_text_never_controls_the_terminal() {
     std::fs::write(&log, "2026-11-21T08:59:00Z INFO of before\n").unwrap();
     std::fs::write(&config, format!("[[sources]]\nname = \"evil\"\ntype = \"file\"\npaths = [\"{}\"]\n", log.display())).unwrap();
     let mut s = Screen::warroom(&["--config", &config.display().to_string()], 100, 30);
-    s.wait_for("0 firing");
+    s.wait_for("Alerts · by service");
     // A title with escape sequences is pasted, and log lines contain many kinds of them.
     s.keys("d\x1b[200~evil \x1b]0;owned\x07title\u{202e}\x1b[201~\r");
     s.wait_for("1 Over");
@@ -558,7 +643,7 @@ fn hostile_text_never_controls_the_terminal() {
     s.wait_for("report endmark");
     let bytes = s.bytes.lock().unwrap().clone();
     let text = String::from_utf8_lossy(&bytes);
-    for bad in ["\x1b]0;", "\x1b]52", "\x1bc", "\u{202e}", "\x1b[6n"] {
+    for bad in ["\x1b]0;owned", "\x1b]0;title", "\x1b]52", "\x1bc", "\u{202e}", "\x1b[6n"] {
         assert!(!text.contains(bad), "{bad:?} reached the terminal");
     }
     assert!(s.parser().screen().alternate_screen());

@@ -177,6 +177,7 @@ actions! {
     Filter, "filter", Everywhere, "filter", "Filter this list: word, !word, ~regex", false;
     Refresh, "refresh", Everywhere, "refresh", "Query the sources now", false;
     Retry, "retry", Everywhere, "retry", "Retry unsaved changes, or reopen text that was refused", true;
+    ToggleMouse, "toggle-mouse", Everywhere, "mouse", "Turn the mouse on or off", false;
     Redraw, "redraw", Everywhere, "redraw", "Redraw the screen", false;
     Suspend, "suspend", Everywhere, "suspend", "Suspend to the shell; fg resumes", false;
     Open, "open", Board, "open", "Open the incident, or the incident of the alert", false;

@@ -173,6 +173,11 @@ impl Logs {
         self.ring.get(usize::try_from(selected.checked_sub(first)?).ok()?)
     }
 
+    /// Selects a line by its number, and stops following.
+    pub(crate) fn select(&mut self, number: u64) {
+        (self.selected, self.is_following) = (Some(number), false);
+    }
+
     /// Moves the selection by a number of visible lines and stops following. Moving past the end follows again.
     pub(crate) fn step(&mut self, by: isize) {
         self.move_selection(by.unsigned_abs(), by > 0, |_| true);

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use time::UtcOffset;
 
 use super::action::{Action, Context};
+use super::attention::Attention;
 use super::board::Board;
 use super::chord::Chord;
 use super::keymap::Keymap;
 use super::logs::Logs;
 use super::msg::{Effect, StoreState};
 use super::overlay::{InputDialog, Overlay};
+use super::pointer::PointerState;
 use super::room::{Room, Tab};
 use crate::incident::IncidentId;
 use crate::incident::{Audience, Matrix};
@@ -148,6 +150,10 @@ pub(crate) struct Model {
     pub problems: Vec<FileProblem>,
     /// The largest useful scroll offset of the text that was drawn last.
     pub scroll_limit: usize,
+    /// When the program started.
+    pub started: Timestamp,
+    pub attention: Attention,
+    pub pointer: PointerState,
 }
 
 impl Model {
@@ -193,6 +199,9 @@ impl Model {
             unused: None,
             problems: Vec::new(),
             scroll_limit: 0,
+            started: now,
+            attention: Attention::default(),
+            pointer: PointerState::default(),
             colleagues: Vec::new(),
             monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
         }

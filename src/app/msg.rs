@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::chord::Chord;
+use super::pointer::Pointer;
 use crate::comms::{Draft, Stage};
 use crate::evidence::Body;
 use crate::incident::{
@@ -23,6 +24,10 @@ pub(crate) enum Msg {
     Pressed(Chord),
     Pasted(String),
     Resized(u16, u16),
+    /// Something was done with the pointer in a cell: column and row.
+    Pointed(Pointer, u16, u16),
+    /// The terminal got the focus, or lost it.
+    Focused(bool),
     /// A second has passed.
     Ticked,
     AlertsArrived(Box<AlertBoard>),
@@ -130,6 +135,10 @@ pub(crate) enum Effect {
     Suspend,
     Redraw,
     Copy(String),
+    /// Rings the terminal, with a text for terminals that show notifications.
+    Notify(String),
+    /// Turns the reporting of the pointer on or off.
+    Mouse(bool),
     /// Opens a text in the user's editor. `is_kept` says whether the open field gets what was written.
     Editor {
         text: String,

@@ -15,10 +15,12 @@ mod mitigation;
 mod overview;
 mod perform;
 mod playbook;
+mod pointer;
 mod silences;
 mod updates;
 
 use super::action::Action;
+use super::attention;
 use super::model::{Model, Screen, Tone};
 use super::msg::{CheckSummary, CustomEffect, Effect, Msg, SendEffect, StoreState};
 use super::overlay::{ConfirmDialog, Next, Row};
@@ -69,13 +71,13 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Edited(text) => text.map_or_else(Vec::new, |text| dialogs::edited(model, &text)),
-        Msg::Ticked => Vec::new(),
-        Msg::AlertsArrived(board) => {
-            model.board.set_alerts(board.alerts, board.sources, at);
-            // Update the chart even if the same alert stays selected.
-            let shown = model.board.current().filter(|_| model.screen == Screen::Board);
-            shown.map(|alert| Effect::FetchSeries(Box::new(alert.clone()))).into_iter().collect()
+        Msg::Pointed(what, x, y) => pointer::pointed(model, what, x, y),
+        Msg::Focused(has_focus) => {
+            model.attention.has_focus = Some(has_focus);
+            Vec::new()
         }
+        Msg::Ticked => attention::of_updates(model, !model.board.incidents_loaded).into_iter().collect(),
+        Msg::AlertsArrived(board) => alerts_arrived(model, *board, at),
         Msg::IncidentsListed(summaries) => listed(model, summaries),
         Msg::IncidentRead(incident, bodies) => incident_read(model, *incident, bodies),
         Msg::Declared(id, warnings) => declared(model, id, &warnings),
@@ -258,6 +260,15 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     }
 }
 
+fn alerts_arrived(model: &mut Model, board: crate::incident::AlertBoard, at: Timestamp) -> Vec<Effect> {
+    let announced = attention::announced_alerts(model);
+    model.board.set_alerts(board.alerts, board.sources, at);
+    // Update the chart even if the same alert stays selected.
+    let shown = model.board.current().filter(|_| model.screen == Screen::Board);
+    let series = shown.map(|alert| Effect::FetchSeries(Box::new(alert.clone())));
+    series.into_iter().chain(attention::of_alerts(model, &announced)).collect()
+}
+
 /// Asks for a confirmation that has to be read to its end, unless something else was opened in the meantime.
 fn confirm(model: &mut Model, title: String, lines: Vec<String>, effect: Effect) {
     if model.overlay.is_some() {
@@ -365,8 +376,9 @@ fn listed(model: &mut Model, summaries: Vec<crate::incident::Summary>) -> Vec<Ef
         // The number can also become smaller: entries get other numbers when they are merged.
         (head.last_seq != last_read).then_some(room.id)
     });
+    let is_first = !model.board.incidents_loaded;
     model.board.set_incidents(summaries);
-    newer.map(Effect::ReadIncident).into_iter().collect()
+    newer.map(Effect::ReadIncident).into_iter().chain(attention::of_updates(model, is_first)).collect()
 }
 
 fn reread(model: &Model) -> Vec<Effect> {
@@ -423,6 +435,7 @@ fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), Fai
 fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failure>) -> Vec<Effect> {
     let Some(s) = streaming(model, request) else { return Vec::new() };
     let was_cancelled = s.status == CANCELLING;
+    let rings = !was_cancelled && result.is_ok();
     let id = model.room.as_mut().map(|room| {
         room.streaming = None;
         room.id
@@ -441,7 +454,8 @@ fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failur
         }
         Err(e) => model.say(Tone::Bad, sentence(&e)),
     }
-    id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()
+    let ring = id.filter(|_| rings).and_then(|id| attention::of_answer(model, id));
+    id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).chain(ring).collect()
 }
 
 /// Proposes a severity from the alerts, with the reason: SEV2 if any alert is critical, else SEV3. A person confirms or

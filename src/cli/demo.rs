@@ -53,6 +53,7 @@ fn desk(user: Option<&Config>) -> Result<(Desk, Config, Scratch), CliError> {
     if let Some(user) = user {
         config.path.clone_from(&user.path);
         (config.ui.theme, config.ui.mouse) = (user.ui.theme.clone(), user.ui.mouse);
+        (config.ui.notify, config.ui.title) = (user.ui.notify.clone(), user.ui.title);
     }
     config.ui.profile = Some("demo".to_owned());
     let recording = decode(RECORDING)?;

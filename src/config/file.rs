@@ -136,6 +136,8 @@ struct RawSeverity {
 struct RawUi {
     theme: Option<String>,
     mouse: Option<bool>,
+    notify: Option<Vec<super::Notification>>,
+    title: Option<bool>,
     read_only: Option<bool>,
     profile: Option<String>,
     refresh_secs: Option<u64>,
@@ -449,6 +451,8 @@ fn apply_ui(config: &mut Config, raw: toml::Spanned<RawUi>, place: &SourceText<'
     }
     config.ui.theme = raw.theme.or(config.ui.theme.take());
     config.ui.mouse = raw.mouse.unwrap_or(config.ui.mouse);
+    config.ui.notify = raw.notify.unwrap_or(std::mem::take(&mut config.ui.notify));
+    config.ui.title = raw.title.unwrap_or(config.ui.title);
     config.ui.read_only = raw.read_only.unwrap_or(config.ui.read_only);
     config.ui.profile = raw.profile.or(config.ui.profile.take());
     config.ui.refresh = raw.refresh_secs.map_or(config.ui.refresh, Duration::from_secs);

@@ -169,11 +169,27 @@ pub struct AssistantConfig {
     pub named: BTreeMap<String, AssistantConfig>,
 }
 
+/// What the terminal rings for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notification {
+    /// A critical alert began to fire.
+    Alert,
+    /// An update to stakeholders is overdue.
+    Update,
+    /// An answer of the assistant is complete.
+    Answer,
+}
+
 /// Settings of the terminal UI.
 #[derive(Clone, Debug)]
 pub struct UiConfig {
     pub theme: Option<String>,
     pub mouse: bool,
+    /// What the terminal rings for.
+    pub notify: Vec<Notification>,
+    /// Whether the title of the terminal shows the incident.
+    pub title: bool,
     /// Disables every action that changes something.
     pub read_only: bool,
     /// A label for the header, such as `prod-eu`.
@@ -184,6 +200,14 @@ pub struct UiConfig {
 
 impl Default for UiConfig {
     fn default() -> Self {
-        Self { theme: None, mouse: false, read_only: false, profile: None, refresh: Duration::from_secs(10) }
+        Self {
+            theme: None,
+            mouse: false,
+            notify: vec![Notification::Alert, Notification::Update, Notification::Answer],
+            title: true,
+            read_only: false,
+            profile: None,
+            refresh: Duration::from_secs(10),
+        }
     }
 }

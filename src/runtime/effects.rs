@@ -243,7 +243,13 @@ impl Runner {
                 let done = if unread.is_empty() { "Checked the mitigations" } else { "Some mitigations could not be checked" };
                 Ok(Msg::Ran(done.to_owned(), unread))
             }),
-            Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) | Effect::Editor { .. } => {
+            Effect::Quit
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Copy(_)
+            | Effect::Notify(_)
+            | Effect::Mouse(_)
+            | Effect::Editor { .. } => {
                 tracing::error!(?effect, "an effect on the terminal reached the task runner");
             }
         }

@@ -1,10 +1,11 @@
 //! Translates terminal events and process signals into messages.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 
+use crate::app::pointer::Pointer;
 use crate::app::{Chord, Code, Msg};
 
-/// A terminal event as a message; `None` for events without a meaning here (key releases, focus changes, mouse moves).
+/// A terminal event as a message; `None` for events without a meaning here (key releases, other mouse buttons).
 pub(super) fn translate(event: Event) -> Option<Msg> {
     match event {
         // Some systems also report key releases. Handle only presses and repeats.
@@ -13,14 +14,19 @@ pub(super) fn translate(event: Event) -> Option<Msg> {
         Event::Paste(text) => Some(Msg::Pasted(text.replace("\r\n", "\n").replace('\r', "\n"))),
         Event::Resize(width, height) => Some(Msg::Resized(width, height)),
         Event::Mouse(mouse) => {
-            let code = match mouse.kind {
-                crossterm::event::MouseEventKind::ScrollDown => Code::Down,
-                crossterm::event::MouseEventKind::ScrollUp => Code::Up,
+            let what = match mouse.kind {
+                MouseEventKind::ScrollDown => Pointer::WheelDown,
+                MouseEventKind::ScrollUp => Pointer::WheelUp,
+                MouseEventKind::Down(MouseButton::Left) => Pointer::Pressed,
+                MouseEventKind::Drag(MouseButton::Left) => Pointer::Dragged,
+                MouseEventKind::Up(MouseButton::Left) => Pointer::Released,
                 _ => return None,
             };
-            Some(Msg::Pressed(Chord::plain(code)))
+            Some(Msg::Pointed(what, mouse.column, mouse.row))
         }
-        _ => None,
+        Event::FocusGained => Some(Msg::Focused(true)),
+        Event::FocusLost => Some(Msg::Focused(false)),
+        Event::Key(_) => None,
     }
 }
 

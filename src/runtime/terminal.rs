@@ -9,14 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
-use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
+    KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
 use crossterm::{Command, execute};
 
 static RAW: AtomicBool = AtomicBool::new(false);
 static SCREEN: AtomicBool = AtomicBool::new(false);
 static PASTE: AtomicBool = AtomicBool::new(false);
 static MOUSE: AtomicBool = AtomicBool::new(false);
+static FOCUS: AtomicBool = AtomicBool::new(false);
+static TITLE: AtomicBool = AtomicBool::new(false);
+static KEYBOARD: AtomicBool = AtomicBool::new(false);
 
 /// The longest text that terminals accept through OSC 52, in bytes.
 const MAX_COPY: usize = 74_000;
@@ -24,6 +30,22 @@ const MAX_COPY: usize = 74_000;
 /// Owns the terminal and restores it when dropped.
 pub struct Guard {
     mouse: bool,
+    /// Whether the terminal offers to report keys unambiguously (the kitty keyboard protocol).
+    keyboard: bool,
+}
+
+/// Reports clicks, the wheel, and moves with a held button. crossterm's command would report every move, which costs a slow link much.
+struct ReportPointer;
+
+impl Command for ReportPointer {
+    fn write_ansi(&self, f: &mut impl std::fmt::Write) -> std::fmt::Result {
+        f.write_str("\x1b[?1000h\x1b[?1002h\x1b[?1006h")
+    }
+
+    #[cfg(windows)]
+    fn execute_winapi(&self) -> std::io::Result<()> {
+        crossterm::event::EnableMouseCapture.execute_winapi()
+    }
 }
 
 impl Guard {
@@ -47,7 +69,7 @@ impl Guard {
         if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
             return Err(std::io::Error::other("TERM=dumb: this terminal cannot place text"));
         }
-        let guard = Self { mouse };
+        let guard = Self { mouse, keyboard: false };
         guard.switch_on()?;
         Ok(guard)
     }
@@ -57,10 +79,38 @@ impl Guard {
         RAW.store(true, Ordering::SeqCst);
         switch(EnterAlternateScreen, &SCREEN)?;
         switch(EnableBracketedPaste, &PASTE)?;
+        if has_control_strings() {
+            switch(EnableFocusChange, &FOCUS)?;
+        }
+        if self.keyboard {
+            switch(PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES), &KEYBOARD)?;
+        }
         if self.mouse {
-            switch(EnableMouseCapture, &MOUSE)?;
+            switch(ReportPointer, &MOUSE)?;
         }
         Ok(())
+    }
+
+    /// Has the terminal report keys unambiguously, if it offers that. Terminals that are not known to answer are not asked, because
+    /// waiting for them would delay the first keys. Call this before events are read.
+    pub fn enhance_keyboard(&mut self) {
+        if may_offer_keyboard(|name| std::env::var(name).ok())
+            && crossterm::terminal::supports_keyboard_enhancement().is_ok_and(|offers| offers)
+        {
+            self.keyboard = true;
+            let flags = PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES);
+            let _legacy = switch(flags, &KEYBOARD);
+        }
+    }
+
+    /// Turns the reporting of the pointer on or off.
+    pub fn set_mouse(&mut self, is_on: bool) {
+        self.mouse = is_on;
+        if is_on {
+            let _gone = switch(ReportPointer, &MOUSE);
+        } else if MOUSE.swap(false, Ordering::SeqCst) {
+            let _gone = execute!(stdout(), DisableMouseCapture);
+        }
     }
 
     /// Restores the terminal.
@@ -111,8 +161,18 @@ pub fn restore() {
     if MOUSE.swap(false, Ordering::SeqCst) {
         let _gone = execute!(out, DisableMouseCapture);
     }
+    if KEYBOARD.swap(false, Ordering::SeqCst) {
+        let _gone = execute!(out, PopKeyboardEnhancementFlags);
+    }
+    if FOCUS.swap(false, Ordering::SeqCst) {
+        let _gone = execute!(out, DisableFocusChange);
+    }
     if PASTE.swap(false, Ordering::SeqCst) {
         let _gone = execute!(out, DisableBracketedPaste);
+    }
+    if TITLE.swap(false, Ordering::SeqCst) {
+        // The title from before, which terminals without a stack of titles replace by none.
+        let _gone = execute!(out, SetTitle("")).and_then(|()| out.write_all(b"\x1b[23;2t"));
     }
     if SCREEN.swap(false, Ordering::SeqCst) {
         let _gone = execute!(out, LeaveAlternateScreen, Show);
@@ -123,13 +183,59 @@ pub fn restore() {
     let _gone = out.flush();
 }
 
-/// Asks the terminal for its background (OSC 11). Returns whether it was asked: consoles without control strings would show the
-/// question as text.
+/// Whether the terminal understands control strings. Consoles without them would show their text.
+fn has_control_strings() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    !(term.starts_with("linux") || term.starts_with("vt"))
+}
+
+/// Whether the terminal may offer the kitty keyboard protocol, and is known to answer when it is asked.
+fn may_offer_keyboard(env: impl Fn(&str) -> Option<String>) -> bool {
+    // Multiplexers answer for themselves, and do not pass on what the terminal offers.
+    if env("TMUX").is_some() || env("STY").is_some() {
+        return false;
+    }
+    let starts = |value: Option<String>, names: &[&str]| value.is_some_and(|v| names.iter().any(|n| v.starts_with(n)));
+    starts(env("TERM"), &["xterm-kitty", "xterm-ghostty", "foot", "alacritty", "wezterm", "rio", "contour"])
+        || starts(env("TERM_PROGRAM"), &["WezTerm", "ghostty", "iTerm.app", "rio", "kitty"])
+}
+
+/// Sets the title of the terminal. The first time, the terminal keeps the one from before.
+pub fn set_title(title: &str) {
+    if !has_control_strings() {
+        return;
+    }
+    let mut out = stdout();
+    if !TITLE.swap(true, Ordering::SeqCst) {
+        let _gone = out.write_all(b"\x1b[22;2t");
+    }
+    let _gone = execute!(out, SetTitle(title));
+}
+
+/// Rings, and has terminals that can do so show a notification.
+pub fn notify(text: &str) {
+    let mut out = stdout();
+    let strings = if has_control_strings() { notification(text, |name| std::env::var(name).ok()) } else { String::new() };
+    let _gone = out.write_all(strings.as_bytes()).and_then(|()| out.write_all(b"\x07")).and_then(|()| out.flush());
+}
+
+/// The control string of a notification: OSC 777 where rxvt's form is known, else OSC 9 of iTerm2, which other terminals ignore.
+/// Through tmux, it is passed to the terminal if tmux allows that.
+fn notification(text: &str, env: impl Fn(&str) -> Option<String>) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    let term = env("TERM").unwrap_or_default();
+    let string = if term.starts_with("rxvt") || term.starts_with("foot") {
+        format!("\x1b]777;notify;warroom;{}\x1b\\", text.replace(';', ","))
+    } else {
+        format!("\x1b]9;{text}\x1b\\")
+    };
+    if env("TMUX").is_some() { format!("\x1bPtmux;{}\x1b\\", string.replace('\x1b', "\x1b\x1b")) } else { string }
+}
+
+/// Asks the terminal for its background (OSC 11). Returns whether it was asked.
 pub fn ask_background() -> bool {
     let term = std::env::var("TERM").unwrap_or_default();
-    let knows = !(term.starts_with("linux")
-        || term.starts_with("vt")
-        || term.starts_with("screen") && std::env::var_os("TMUX").is_none());
+    let knows = has_control_strings() && !(term.starts_with("screen") && std::env::var_os("TMUX").is_none());
     let mut out = stdout();
     knows && out.write_all(b"\x1b]11;?\x1b\\").and_then(|()| out.flush()).is_ok()
 }
@@ -138,4 +244,30 @@ pub fn ask_background() -> bool {
 pub fn copy(text: &str) {
     let cut = crate::telemetry::clean::truncate(text, MAX_COPY);
     let _no_clipboard = execute!(stdout(), CopyToClipboard::to_clipboard_from(cut));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notifications_are_written_as_the_terminal_reads_them() {
+        let env = |vars: &'static [(&'static str, &'static str)]| {
+            move |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+        };
+        let text = "INC-7: the\x1b]0;x\x07 update; overdue";
+        assert_eq!(notification(text, env(&[("TERM", "xterm-256color")])), "\x1b]9;INC-7: the]0;x update; overdue\x1b\\");
+        assert_eq!(notification(text, env(&[("TERM", "foot")])), "\x1b]777;notify;warroom;INC-7: the]0,x update, overdue\x1b\\");
+        let wrapped = notification("a", env(&[("TERM", "tmux-256color"), ("TMUX", "x")]));
+        assert_eq!(wrapped, "\x1bPtmux;\x1b\x1b]9;a\x1b\x1b\\\x1b\\");
+    }
+
+    #[test]
+    fn only_terminals_that_answer_are_asked_for_their_keyboard() {
+        let asks = |vars: &[(&str, &str)]| {
+            may_offer_keyboard(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        };
+        assert!(asks(&[("TERM", "xterm-kitty")]) && asks(&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "WezTerm")]));
+        assert!(!asks(&[("TERM", "xterm-256color")]) && !asks(&[("TERM", "xterm-kitty"), ("TMUX", "/tmp/x")]) && !asks(&[]));
+    }
 }

@@ -949,3 +949,79 @@ fn keeps_showing_lines_when_patterns_arrive() {
 }
 
 mod snapshots;
+
+/// Draws the model, and gives it what the pointer can reach.
+fn drawn(model: &mut Model, width: u16, height: u16) -> String {
+    let theme = Theme::load("dark", &[], theme::Colours::All).0;
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let mut cache = ViewCache::default();
+    terminal.draw(|f| render(model, &theme, &mut cache, f)).unwrap();
+    model.pointer.targets = cache.targets;
+    draw(model, width, height)
+}
+
+/// Presses the button of the pointer where this text is shown.
+fn click(model: &mut Model, part: &str) -> Vec<crate::app::Effect> {
+    let screen = drawn(model, 140, 40);
+    let (y, line) = screen.lines().enumerate().find(|(_, l)| l.contains(part)).unwrap_or_else(|| panic!("{part}: {screen}"));
+    let x = u16::try_from(text::width(line.split_once(part).unwrap().0)).unwrap();
+    update(model, at(1), Msg::Pointed(crate::app::pointer::Pointer::Pressed, x, u16::try_from(y).unwrap()))
+}
+
+#[test]
+fn clicks_select_rows_and_open_what_is_selected() {
+    use crate::app::Overlay;
+    let mut model = board();
+    click(&mut model, "crit SlowResponses");
+    assert_eq!(model.board.current().map(|a| a.name.as_str()), Some("SlowResponses"));
+    click(&mut model, "crit SlowResponses");
+    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("has no incident")), "a second click opens: {:?}", model.toast);
+    let mut model = room(Tab::Overview);
+    click(&mut model, "2 Timeline");
+    assert_eq!(model.room.as_ref().unwrap().tab, Tab::Timeline);
+    click(&mut model, "3 Signals");
+    click(&mut model, "E2  ");
+    assert_eq!(model.room.as_ref().unwrap().selected_evidence(), Some(EvidenceId(2)));
+    click(&mut model, "E2  ");
+    assert!(matches!(model.overlay, Some(Overlay::Evidence { id: EvidenceId(2), .. })));
+    click(&mut model, "E2");
+    assert!(model.overlay.is_some(), "the view below a text is not reached");
+    model.overlay = None;
+    press(&mut model, 's');
+    let Some(Overlay::List(list)) = &model.overlay else { panic!("no list") };
+    assert_ne!(list.selected, 2);
+    click(&mut model, "SEV3");
+    let Some(Overlay::List(list)) = &model.overlay else { panic!("a click only selects") };
+    assert_eq!(list.selected, 2);
+    click(&mut model, "SEV3");
+    assert!(matches!(model.overlay, Some(Overlay::Input(_))), "{:?}", model.overlay);
+    let typed = model.overlay.clone();
+    for wheel in [crate::app::pointer::Pointer::WheelUp, crate::app::pointer::Pointer::WheelDown] {
+        update(&mut model, at(1), Msg::Pointed(wheel, 5, 5));
+    }
+    assert_eq!(model.overlay, typed, "the wheel does not touch a text that is typed");
+}
+
+#[test]
+fn dragging_in_a_chart_moves_the_cursor_and_zooms() {
+    use crate::app::Overlay;
+    use crate::app::pointer::{Pointer, Target};
+    let mut model = room(Tab::Signals);
+    model.overlay = Some(Overlay::evidence(EvidenceId(1), 0, None));
+    drawn(&mut model, 140, 40);
+    let chart = model.pointer.targets.iter().find(|(_, t)| matches!(t, Target::Chart(_))).copied();
+    let Some((area, Target::Chart(window))) = chart else { panic!("no chart") };
+    // Columns are wider than a hundredth.
+    let share = |t: Timestamp| (t.secs_since(window.start) / window.length().as_secs_f64() * 10.0).round();
+    let point = |model: &mut Model, what, percent: u16| {
+        update(model, at(1), Msg::Pointed(what, area.x + (area.width - 1) * percent / 100, area.y + 1));
+        let Some(Overlay::Evidence { at, view, .. }) = &model.overlay else { panic!("closed") };
+        (at.map(share), *view)
+    };
+    assert_eq!(point(&mut model, Pointer::Pressed, 50), (Some(5.0), None));
+    assert_eq!(point(&mut model, Pointer::Released, 50), (Some(5.0), None), "a click does not zoom");
+    point(&mut model, Pointer::Pressed, 80);
+    assert_eq!(point(&mut model, Pointer::Dragged, 60).0, Some(6.0));
+    let (_, view) = point(&mut model, Pointer::Released, 40);
+    assert_eq!(view.map(|v| (share(v.start), share(v.end))), Some((4.0, 8.0)), "in any direction");
+}

@@ -83,18 +83,18 @@ pub(crate) struct Chart<'a> {
 }
 
 /// Draws a chart in braille, with the scale on the left, and marks and the times of the window below. Draws nothing if the
-/// area is too small.
-pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart<'_>) {
+/// area is too small. Returns the area of the plot.
+pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart<'_>) -> Option<Rect> {
     let Chart { series, window, threshold, unit, marks, cursor, now } = *data;
     let length = window.length().as_secs_f64();
     let points: Vec<Sample> =
         series.iter().flat_map(|s| s.within(window).iter().copied()).filter(|s| s.value.is_finite()).collect();
     if area.height < 4 || area.width < 20 || length <= 0.0 {
-        return;
+        return None;
     }
     if points.is_empty() {
         put(buffer, area, 0, &Line::from(Span::styled("No samples in this window.", theme.style(Meaning::Muted))), None);
-        return;
+        return None;
     }
     let factor = if unit == "%" { 100.0 } else { 1.0 };
     let top = points.iter().map(|s| s.value).chain(threshold).fold(f64::NEG_INFINITY, f64::max);
@@ -106,7 +106,7 @@ pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart
     let gutter16 = u16::try_from(gutter).unwrap_or(10);
     let plot = Rect { x: area.x + gutter16, y: area.y, width: area.width.saturating_sub(gutter16), height: area.height - 2 };
     if plot.width < 8 {
-        return;
+        return None;
     }
     let muted = theme.style(Meaning::Muted);
     let (columns, rows) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
@@ -159,6 +159,7 @@ pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart
     let line =
         Line::from(Span::styled(format!("{}{}", " ".repeat(gutter), time_axis(window, now, usize::from(plot.width))), muted));
     put(buffer, area, axis + 1, &line, None);
+    Some(plot)
 }
 
 /// The values on the scale of a chart with so many rows: the lowest, the highest, and round values between them that are at least two

@@ -125,3 +125,11 @@ pub(super) fn upper(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
+
+/// Turns the reporting of the pointer on or off. While it is on, most terminals select text with shift.
+pub(super) fn toggle_mouse(model: &mut Model) -> Vec<Effect> {
+    model.pointer.is_on = !model.pointer.is_on;
+    let text = if model.pointer.is_on { "Mouse on. Hold shift to select text." } else { "Mouse off." };
+    model.say(Tone::Plain, text);
+    vec![Effect::Mouse(model.pointer.is_on)]
+}

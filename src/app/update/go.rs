@@ -5,6 +5,7 @@ use super::super::board::Pane;
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::{ConfirmDialog, Overlay};
+use super::super::overview::row_ids;
 use super::super::room::{Room, Streaming, Tab};
 use super::common::{current, say, say_key, selected_entry, show, upper};
 use super::overview::step_overview;
@@ -46,56 +47,111 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
     if model.screen == Screen::Board {
         return step_board(model, by);
     }
+    let limit = model.scroll_limit;
+    let width = model.size.0;
     let Some(room) = &mut model.room else { return Vec::new() };
     match room.tab {
-        Tab::Timeline => {
-            let place = shift(room.entry_position(), by, room.shown_entries().len());
-            room.entry = room.shown_entries().get(place).map(|e| e.seq);
-        }
-        Tab::Signals => {
-            // The suspects are listed above the evidence.
-            let (suspects, evidence) = (room.suspects().len(), room.shown_evidence().len());
-            let at = room.suspect.filter(|_| suspects > 0).map_or(suspects + room.evidence_position(), |s| s.min(suspects - 1));
-            let place = shift(at, by, suspects + evidence);
-            room.suspect = (place < suspects).then_some(place);
-            if let Some(row) = place.checked_sub(suspects) {
-                room.evidence = room.shown_evidence().get(row).copied();
-            }
-        }
-        Tab::Logs if room.shows_patterns() => {
-            room.pattern = shift(room.pattern, by, room.patterns(&model.logs.filter).len());
-        }
-        Tab::Logs => match by {
+        Tab::Logs if !room.shows_patterns() => match by {
             isize::MAX => {
                 model.logs.is_following = true;
                 model.logs.selected = None;
             }
             by => model.logs.step(by.max(-10_000)),
         },
-        Tab::Playbook => {
-            let steps = room.open_playbook(&model.playbooks).map_or(0, |p| p.steps.len());
-            (room.step, room.scroll) = (shift(room.step.min(steps.saturating_sub(1)), by, steps), 0);
+        Tab::Overview => step_overview(room, by, width, limit),
+        Tab::Assistant | Tab::Updates | Tab::Report => room.scroll = scroll(room.scroll, by, limit),
+        Tab::Timeline | Tab::Signals | Tab::Logs | Tab::Playbook | Tab::Actions => {
+            if let Some((at, length)) = selection(model) {
+                set_row(model, shift(at, by, length));
+            }
         }
-        Tab::Actions => {
-            room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.cards.len() + i.actions.len()));
-        }
-        Tab::Overview => step_overview(room, by, model.size.0, model.scroll_limit),
-        Tab::Assistant | Tab::Updates | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
     }
     Vec::new()
 }
 
 /// Moves the selection of the focused list on the board.
 pub(super) fn step_board(model: &mut Model, by: isize) -> Vec<Effect> {
-    if model.board.pane == Pane::Incidents {
-        let ids: Vec<IncidentId> = model.board.listed_incidents().iter().map(|h| h.id).collect();
-        let place = model.board.selected_incident.and_then(|id| ids.iter().position(|i| *i == id)).unwrap_or(0);
-        model.board.selected_incident = ids.get(shift(place, by, ids.len())).copied();
-        return Vec::new();
+    if let Some((at, length)) = selection(model) {
+        set_row(model, shift(at, by, length));
     }
-    let place = shift(model.board.position().unwrap_or(0), by, model.board.rows().len());
-    model.board.select(place);
     Vec::new()
+}
+
+/// The position of the selected row of the list that has the focus, and the number of its rows. `None` for a text and for log lines.
+/// In the signals tab, the suspects are listed above the evidence.
+fn selection(model: &Model) -> Option<(usize, usize)> {
+    let board = &model.board;
+    let Some(room) = model.room.as_ref().filter(|_| model.screen == Screen::Room) else {
+        return Some(match board.pane {
+            Pane::Incidents => {
+                let listed = board.listed_incidents();
+                let at = board.selected_incident.and_then(|id| listed.iter().position(|h| h.id == id));
+                (at.unwrap_or(0), listed.len())
+            }
+            Pane::Alerts => (board.position().unwrap_or(0), board.rows().len()),
+        });
+    };
+    Some(match room.tab {
+        Tab::Timeline => (room.entry_position(), room.shown_entries().len()),
+        Tab::Signals => {
+            let (suspects, evidence) = (room.suspects().len(), room.shown_evidence().len());
+            let suspect = room.suspect.filter(|_| suspects > 0).map(|s| s.min(suspects - 1));
+            (suspect.unwrap_or_else(|| suspects + room.evidence_position()), suspects + evidence)
+        }
+        Tab::Logs if room.shows_patterns() => (room.pattern, room.patterns(&model.logs.filter).len()),
+        Tab::Playbook => {
+            let steps = room.open_playbook(&model.playbooks).map_or(0, |p| p.steps.len());
+            (room.step.min(steps.saturating_sub(1)), steps)
+        }
+        Tab::Actions => (room.action, room.incident.as_ref().map_or(0, |i| i.cards.len() + i.actions.len())),
+        Tab::Overview => {
+            let rows = room.overview_rows(model.size.0);
+            (room.overview_position(&rows), rows.len())
+        }
+        Tab::Logs | Tab::Assistant | Tab::Updates | Tab::Report => return None,
+    })
+}
+
+/// Selects a row of the list that has the focus. Returns whether another one was selected before.
+pub(super) fn select(model: &mut Model, row: usize) -> bool {
+    let Some((before, length)) = selection(model).filter(|(_, length)| *length > 0) else { return false };
+    let row = row.min(length - 1);
+    set_row(model, row);
+    row != before
+}
+
+/// Selects the row at this position.
+fn set_row(model: &mut Model, row: usize) {
+    let width = model.size.0;
+    let Some(room) = model.room.as_mut().filter(|_| model.screen == Screen::Room) else {
+        match model.board.pane {
+            Pane::Incidents => {
+                let id = model.board.listed_incidents().get(row).map(|h| h.id);
+                model.board.selected_incident = id;
+            }
+            Pane::Alerts => model.board.select(row),
+        }
+        return;
+    };
+    match room.tab {
+        Tab::Timeline => room.entry = room.shown_entries().get(row).map(|e| e.seq),
+        Tab::Signals => {
+            let suspects = room.suspects().len();
+            room.suspect = (row < suspects).then_some(row);
+            if let Some(row) = row.checked_sub(suspects) {
+                room.evidence = room.shown_evidence().get(row).copied();
+            }
+        }
+        Tab::Logs => room.pattern = row,
+        Tab::Playbook => (room.step, room.scroll) = (row, 0),
+        Tab::Actions => room.action = row,
+        Tab::Overview => {
+            let id = row_ids(&room.overview_rows(width)).into_iter().nth(row);
+            room.overview.selected = id;
+            room.overview.reveals = true;
+        }
+        Tab::Assistant | Tab::Updates | Tab::Report => {}
+    }
 }
 
 /// Clears the filter, the search or the marks, or cancels the question being answered. Never leaves the room and never

@@ -65,6 +65,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             effects
         }
         Action::Retry => retry(model),
+        Action::ToggleMouse => super::common::toggle_mouse(model),
         Action::Redraw => vec![Effect::Redraw],
         Action::Suspend => vec![Effect::Suspend],
         Action::Cancel if model.running.is_some() => stop_script(model),

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::action::Action;
 use crate::app::model::Model;
+use crate::app::pointer::Target;
 use crate::app::room::{ActionRow, Room};
 use crate::evidence::Body;
 use crate::incident::mitigation::card_label;
@@ -93,6 +94,7 @@ fn rows(
     let offset = cache.offset("actions", at, usize::from(inner.height), all.len());
     for (row, (_, line)) in all.iter().enumerate().skip(offset).take(usize::from(inner.height)) {
         put(frame.buffer_mut(), inner, row - offset, line, (row == at).then(|| theme.style(Meaning::Selection)));
+        cache.target(inner, row - offset, Target::Row(row));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::analysis::grouping::GroupBy;
 use crate::app::action::Action;
 use crate::app::board::{Filter, Pane, Row};
 use crate::app::model::Model;
+use crate::app::pointer::Target;
 use crate::app::update::{AlertVisibility, alert_visibility};
 use crate::telemetry::series::human_value;
 use crate::telemetry::time::human_duration;
@@ -87,12 +88,20 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
         ]);
         let selected = (has_focus && row == place).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, row - offset, &line, selected);
+        cache.target(inner, row - offset, Target::Incident(row));
     }
 }
 
 fn alerts_title(model: &Model) -> String {
     let (firing, pending, suppressed) = model.board.counts();
-    let mut title = format!("Alerts {firing} firing");
+    // Without an answer, it is not known how many fire.
+    let mut title = match alert_visibility(model) {
+        _ if !model.board.alerts.is_empty() => format!("Alerts {firing} firing"),
+        AlertVisibility::Known => "Alerts 0 firing".to_owned(),
+        _ if model.alert_sources.is_empty() => "Alerts".to_owned(),
+        AlertVisibility::Waiting => "Alerts …".to_owned(),
+        AlertVisibility::AllFailed => "Alerts unknown".to_owned(),
+    };
     if pending > 0 {
         title.push_str(&format!(" · {pending} pending"));
     }
@@ -196,6 +205,7 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
         };
         let selected = (has_focus && row == place).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, row - offset, &line, selected);
+        cache.target(inner, row - offset, Target::Row(row));
     }
 }
 

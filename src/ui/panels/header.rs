@@ -20,6 +20,9 @@ pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: 
     if let Some(profile) = &model.profile {
         left.push(Span::styled(format!("{profile} "), theme.style(Meaning::Accent)));
     }
+    if model.pointer.is_on {
+        left.push(Span::styled("mouse ", theme.style(Meaning::Muted)));
+    }
     if model.read_only {
         left.push(Span::styled("READ-ONLY ", theme.style(Meaning::Warn)));
     }

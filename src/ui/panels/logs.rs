@@ -9,6 +9,7 @@ use crate::analysis::{Change, Pattern};
 use crate::app::action::Action;
 use crate::app::board::Filter;
 use crate::app::model::Model;
+use crate::app::pointer::Target;
 use crate::app::room::Room;
 use crate::app::update::is_hit;
 use crate::evidence::Body;
@@ -24,7 +25,7 @@ use crate::ui::{ViewCache, text};
 pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     match model.room.as_ref().filter(|r| r.shows_patterns()) {
         Some(room) => patterns(model, room, theme, cache, frame, area),
-        None => live(model, theme, frame, area),
+        None => live(model, theme, cache, frame, area),
     }
 }
 
@@ -87,6 +88,7 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
         let template = text::fit(&p.template, room_left.saturating_sub(if room_left > 60 { 18 } else { 0 }));
         line.extend(highlighted(&template, &highlights, Meaning::Text, theme));
         put(frame.buffer_mut(), rows, row - offset, &line, (row == place).then(|| theme.style(Meaning::Selection)));
+        cache.target(rows, row - offset, Target::Row(row));
     }
     if let Some((record, p)) = shown.get(place).filter(|_| has_detail) {
         pattern_detail(model.now, record, p, theme, frame, detail);
@@ -232,7 +234,7 @@ fn pattern_detail(now: Timestamp, record: &EvidenceRecord, p: &Pattern, theme: &
 }
 
 /// The live log lines of all sources.
-fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+fn live(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let logs = &model.logs;
     let mut title = format!("Logs {}", count(logs.received(), "line"));
     if logs.is_following {
@@ -277,7 +279,7 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         return;
     }
     let width = usize::from(inner.width);
-    let mut rows: Vec<(Line<'static>, bool)> = Vec::new();
+    let mut rows: Vec<(Line<'static>, bool, u64)> = Vec::new();
     for (number, line) in shown {
         let selected = !logs.is_following && logs.selected == Some(number);
         let prefix = line_prefix(line);
@@ -289,12 +291,13 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
             let head = if i == 0 { prefix.clone() } else { " ".repeat(text::width(&prefix)) };
             let mut row = Line::from(Span::styled(head, theme.style(Meaning::Muted)));
             row.extend(highlighted(&part, &highlights, meaning, theme));
-            rows.push((row, selected));
+            rows.push((row, selected, number));
         }
     }
     let skip = rows.len().saturating_sub(height);
-    for (row, (line, selected)) in rows.iter().skip(skip).enumerate() {
+    for (row, (line, selected, number)) in rows.iter().skip(skip).enumerate() {
         put(frame.buffer_mut(), inner, row, line, selected.then(|| theme.style(Meaning::Selection)));
+        cache.target(inner, row, Target::Line(*number));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::app::checklist::item_action;
 use crate::app::edit::{MAX_DIALOG, TextField, input_width};
 use crate::app::model::Model;
 use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Overlay, palette};
+use crate::app::pointer::Target;
 use crate::evidence::Body;
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
@@ -43,12 +44,12 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
         }
         Overlay::Palette { edit, selected } => commands(model, theme, cache, edit, *selected, frame, area),
         Overlay::Input(dialog) => text_input(model, theme, dialog, frame, area),
-        Overlay::List(list) => choices(model, theme, list, frame, area),
+        Overlay::List(list) => choices(model, theme, cache, list, frame, area),
         Overlay::Declare(form) => declare(model, theme, form, frame, area),
         Overlay::Fields(form) => fields(model, theme, form, frame, area),
         Overlay::Confirm(dialog) => cache.scroll_limit = question(model, theme, dialog, frame, area),
         Overlay::Evidence { id, scroll, at, view } => {
-            cache.scroll_limit = evidence(model, theme, *id, *scroll, (*at, *view), frame, area);
+            cache.scroll_limit = evidence(model, theme, cache, *id, (*scroll, *at, *view), frame, area);
         }
         Overlay::Checklist { selected } => checklist(model, theme, cache, *selected, frame, area),
         Overlay::Output { name, text: words, scroll, .. } => {
@@ -134,7 +135,7 @@ fn place_cursor(frame: &mut Frame<'_>, area: Rect, row: usize, column: usize) {
 }
 
 /// A list to choose from.
-fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_>, area: Rect) {
+fn choices(model: &Model, theme: &Theme, cache: &mut ViewCache, list: &ListDialog, frame: &mut Frame<'_>, area: Rect) {
     let rows = list.shown();
     let height = u16::try_from(list.rows.len() + 4).unwrap_or(area.height);
     let inner = window(theme, frame, centered(area, 92, height), list.title.clone());
@@ -157,6 +158,7 @@ fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_
         ]);
         let style = (row == list.selected).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, top + row - first, &line, style);
+        cache.target(inner, top + row - first, Target::Row(row));
     }
     if rows.is_empty() {
         put(frame.buffer_mut(), inner, top, &Line::from(Span::styled("No row matches.", theme.style(Meaning::Muted))), None);
@@ -348,6 +350,7 @@ fn commands(
             Span::raw(text::fit(&format!("{} · {}", spec.word, spec.help), usize::from(list.width).saturating_sub(7))),
         ]);
         put(frame.buffer_mut(), list, row - offset, &line, (row == selected).then(|| theme.style(Meaning::Selection)));
+        cache.target(list, row - offset, Target::Row(row));
     }
 }
 
@@ -423,9 +426,9 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
 fn evidence(
     model: &Model,
     theme: &Theme,
+    cache: &mut ViewCache,
     id: EvidenceId,
-    scroll: usize,
-    (at, view): (Option<Timestamp>, Option<Window>),
+    (scroll, at, view): (usize, Option<Timestamp>, Option<Window>),
     frame: &mut Frame<'_>,
     area: Rect,
 ) -> usize {
@@ -444,7 +447,8 @@ fn evidence(
         let marks = super::signals::marks_of(model);
         let window = view.unwrap_or(record.window);
         let data = Chart { series, window, threshold: *threshold, unit, marks: &marks, cursor: at, now: model.now };
-        chart(frame.buffer_mut(), Rect { height, ..inner }, theme, &data);
+        let plot = chart(frame.buffer_mut(), Rect { height, ..inner }, theme, &data);
+        cache.chart(plot, window);
         let listed = series.len().min(4);
         for (row, s) in series.iter().take(listed).enumerate() {
             let value = at.map(|at| {
@@ -524,7 +528,7 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
     let (tick, close) = (model.key(Action::Choose), model.key(Action::Back));
     let title = format!("Checklist {open} of {} open · {tick} resolve, or tick ✎ items  {close} close", items.len());
     let inner = window(theme, frame, centered(area, 120, area.height), title);
-    let mut lines: Vec<(Line<'static>, bool)> = Vec::new();
+    let mut lines: Vec<(Line<'static>, Option<usize>)> = Vec::new();
     let mut phase = None;
     let width = usize::from(inner.width);
     for (n, g) in items.iter().enumerate() {
@@ -532,7 +536,7 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
             phase = Some(g.phase);
             let left = items.iter().filter(|x| x.phase == g.phase && !x.met).count();
             let state = if left == 0 { "complete".to_owned() } else { format!("{left} open") };
-            lines.push((Line::from(Span::styled(format!("{}: {state}", g.phase.title()), theme.style(Meaning::Title))), false));
+            lines.push((Line::from(Span::styled(format!("{}: {state}", g.phase.title()), theme.style(Meaning::Title))), None));
         }
         let (mark, meaning) = if g.met { ("✓", Meaning::Ok) } else { ("☐", Meaning::Warn) };
         let manual = if g.check == Check::Automatic { " " } else { "✎" };
@@ -543,11 +547,15 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
             Span::styled(lead, theme.style(meaning)),
             Span::styled(text::fit(&item_detail(model, g), width.saturating_sub(used)), theme.style(Meaning::Muted)),
         ]);
-        lines.push((line, n == selected));
+        lines.push((line, Some(n)));
     }
-    let at = lines.iter().position(|(_, s)| *s).unwrap_or(0);
+    let at = lines.iter().position(|(_, item)| *item == Some(selected)).unwrap_or(0);
     let offset = cache.offset("checklist", at, usize::from(inner.height), lines.len());
-    for (row, (line, is_selected)) in lines.iter().enumerate().skip(offset).take(usize::from(inner.height)) {
-        put(frame.buffer_mut(), inner, row - offset, line, is_selected.then(|| theme.style(Meaning::Selection)));
+    for (row, (line, item)) in lines.iter().enumerate().skip(offset).take(usize::from(inner.height)) {
+        let style = (*item == Some(selected)).then(|| theme.style(Meaning::Selection));
+        put(frame.buffer_mut(), inner, row - offset, line, style);
+        if let Some(item) = item {
+            cache.target(inner, row - offset, Target::Row(*item));
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::cause::{self, RowLine};
 use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::overview::{OverviewRow, ROOMY_WIDTH};
+use crate::app::pointer::Target;
 use crate::app::room::Room;
 use crate::app::update::{AlertVisibility, alert_visibility};
 use crate::incident::gate::gates;
@@ -66,6 +67,9 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     for (row, (line, of)) in card.iter().enumerate() {
         let selected = of.is_some() && *of == place;
         put(frame.buffer_mut(), within, row, line, selected.then(|| theme.style(Meaning::Selection)));
+        if let Some(place) = of {
+            cache.target(within, row, Target::Row(*place));
+        }
     }
     let (left, middle, right) = columns(below);
     draw(theme, frame, left, "Summary".to_owned(), |w| summary(model, incident, theme, w), 0);
@@ -126,6 +130,9 @@ fn draw_rows(
     }
     for (row, (line, of)) in lines.iter().skip(offset).take(height).enumerate() {
         put(frame.buffer_mut(), inner, row, line, is_selected(of).then(|| theme.style(Meaning::Selection)));
+        if let Some(place) = of {
+            cache.target(inner, row, Target::Row(*place));
+        }
     }
     cache.scroll_limit = limit;
 }

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::action::Action;
 use crate::app::model::Model;
+use crate::app::pointer::Target;
 use crate::app::room::Room;
 use crate::evidence::Body;
 use crate::incident::{BlockResult, EvidenceRecord, StepRecord, StepState};
@@ -87,6 +88,7 @@ fn steps(
             Span::styled(format!(" {who}"), theme.style(Meaning::Muted)),
         ]);
         put(frame.buffer_mut(), inner, row - offset, &line, (row == selected).then(|| theme.style(Meaning::Selection)));
+        cache.target(inner, row - offset, Target::Row(row));
     }
 }
 

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::{actions, assistant, logs, overview, playbook, report, signals, timeline, updates};
 use crate::app::model::Model;
+use crate::app::pointer::Target;
 use crate::app::room::{Room, Tab};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
@@ -15,7 +16,7 @@ use crate::ui::{ViewCache, text};
 pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(room) = &model.room else { return };
     let [tabs, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas::<2>(area);
-    tab_bar(model, room, theme, frame, tabs);
+    tab_bar(model, room, theme, cache, frame, tabs);
     if room.incident.is_none() {
         put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" Loading the incident …", theme.style(Meaning::Muted))), None);
         return;
@@ -34,7 +35,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
 }
 
 /// The tabs with their numbers, a running investigation or the filter, and at the right end who else has this incident open.
-fn tab_bar(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+fn tab_bar(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let count = |tab: Tab| {
         let count = room.incident.as_ref().map_or(0, |i| match tab {
             Tab::Signals => i.current_evidence().count(),
@@ -56,12 +57,16 @@ fn tab_bar(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, are
     };
     let form = forms.iter().find(fits).unwrap_or(&forms[2]);
     let mut spans = vec![Span::raw(" ")];
+    let mut x = area.x + 1;
     for tab in Tab::ALL {
         let style = if tab == room.tab { theme.style(Meaning::Selection) } else { theme.style(Meaning::Muted) };
         let label = form(tab);
         // The gap behind a short name is not part of it.
         let name = if label.starts_with(' ') { label.as_str() } else { label.trim_end() };
         spans.push(Span::styled(name.to_owned(), style));
+        let width = u16::try_from(text::width(&label)).unwrap_or(0);
+        cache.target(Rect { x, width, ..area }, 0, Target::Tab(tab));
+        x = x.saturating_add(width);
         spans.push(Span::raw(" ".repeat(text::width(&label) - text::width(name))));
     }
     if let Some(progress) = &room.investigating {

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::action::Action;
 use crate::app::model::Model;
+use crate::app::pointer::Target;
 use crate::app::room::Room;
 use crate::evidence::Body;
 use crate::evidence::render::{self, Detail, aligned_sparkline, sparkline};
@@ -181,6 +182,7 @@ fn suspect_list(
             Span::styled(format!(" {tag}"), theme.style(Meaning::Evidence)),
         ]);
         put(frame.buffer_mut(), rows, row - offset, &line, (row == place && has_focus).then(|| theme.style(Meaning::Selection)));
+        cache.target(rows, row - offset, Target::Row(row));
     }
 }
 
@@ -285,6 +287,7 @@ fn evidence_list(
             &line,
             (row == place && has_selection).then(|| theme.style(Meaning::Selection)),
         );
+        cache.target(inner, row - offset, Target::Row(room.suspects().len() + row));
     }
 }
 

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::action::Action;
 use crate::app::model::Model;
+use crate::app::pointer::Target;
 use crate::app::room::{EntryFilter, Room};
 use crate::incident::{ActorKind, Entry, Fact, Incident, NoteKind};
 use crate::telemetry::Timestamp;
@@ -87,6 +88,7 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
             // Lines before an entry have one span: the day, and alerts that fired. They are not part of the selected entry.
             let style = (first + n == selected && line.spans.len() > 1).then(|| theme.style(Meaning::Selection));
             put(frame.buffer_mut(), inner, row, line, style);
+            cache.target(inner, row, Target::Row(first + n));
             row += 1;
         }
     }
