@@ -18,8 +18,10 @@ pub(crate) mod model;
 pub(crate) mod msg;
 pub(crate) mod overlay;
 pub(crate) mod overview;
+pub(crate) mod palette;
 pub(crate) mod pointer;
 pub(crate) mod room;
+pub(crate) mod session;
 pub(crate) mod update;
 
 pub(crate) use action::{Action, Context};

@@ -10,6 +10,7 @@ mod keyboard;
 pub mod log;
 mod poll;
 mod presence;
+mod session;
 pub mod terminal;
 pub mod user_files;
 mod watch;
@@ -147,11 +148,6 @@ impl BackgroundQuestion {
         self.asked = None;
     }
 
-    async fn end(&mut self, events: &mut Keyboard, ending: Ending) -> Ending {
-        self.wait(events).await;
-        ending
-    }
-
     /// Waits for a pending answer, so that it does not reach the shell or an editor.
     async fn wait(&mut self, events: &mut Keyboard) {
         if self.asked.is_some_and(|at| at.elapsed() < NO_ANSWER) {
@@ -246,6 +242,62 @@ fn seconds() -> tokio::time::Interval {
     ticks
 }
 
+/// What faces the user: the terminal with its display and its input.
+struct Front<'a> {
+    guard: &'a mut terminal::Guard,
+    display: Display,
+    /// `None` while another program has the terminal.
+    keyboard: Option<Keyboard>,
+    question: BackgroundQuestion,
+}
+
+impl Front<'_> {
+    /// The next event; `None` if the terminal is gone.
+    async fn next(&mut self) -> Option<Input> {
+        match &mut self.keyboard {
+            Some(keyboard) => keyboard.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for a pending answer of the terminal, so that it does not reach the shell or an editor.
+    async fn settle(&mut self) {
+        if let Some(keyboard) = &mut self.keyboard {
+            self.question.wait(keyboard).await;
+        }
+    }
+
+    /// Runs an effect that concerns the terminal; gives the others back.
+    async fn run(&mut self, effect: Effect, model: &mut Model, runner: &mut Runner) -> std::io::Result<Option<Effect>> {
+        match effect {
+            Effect::Copy(text) => terminal::copy(&text),
+            Effect::Notify(text) => terminal::notify(&text),
+            Effect::Mouse(is_on) => self.guard.set_mouse(is_on),
+            Effect::Redraw => {
+                self.guard.renew();
+                self.display.clear()?;
+            }
+            Effect::Suspend => {
+                self.settle().await;
+                self.keyboard = None;
+                self.guard.suspend();
+                self.keyboard = Some(Keyboard::new());
+                self.display.clear()?;
+            }
+            Effect::Editor { text, is_kept } => {
+                self.settle().await;
+                self.keyboard = None;
+                let msg = in_editor(&text, is_kept, self.guard).await;
+                self.keyboard = Some(Keyboard::new());
+                self.display.clear()?;
+                runner.run_all(update(model, now(), msg), model);
+            }
+            effect => return Ok(Some(effect)),
+        }
+        Ok(None)
+    }
+}
+
 async fn drive(
     desk: Desk,
     config: &Config,
@@ -254,6 +306,8 @@ async fn drive(
     guard: &mut terminal::Guard,
 ) -> std::io::Result<Ending> {
     let mut model = start_model(&desk, config, banner);
+    let mut session = session::SessionFile::new(config);
+    session.restore(&mut model);
     let mut display = Display::new(take_files(&mut model, files), config.ui.title)?;
     model.size = display.terminal.size().map(|s| (s.width, s.height))?;
     // Draw the first frame before any source is queried.
@@ -264,85 +318,61 @@ async fn drive(
     runner.start(config.ui.refresh, config.ui.read_only);
     let mut signals = input::Signals::new()?;
     guard.enhance_keyboard();
-    let mut events = Keyboard::new();
-    let mut question = BackgroundQuestion::ask(config);
+    let (keyboard, question) = (Some(Keyboard::new()), BackgroundQuestion::ask(config));
+    let mut front = Front { guard, display, keyboard, question };
     let mut ticks = seconds();
     loop {
         let mut urgent = false;
         let mut effects: Vec<Effect> = Vec::new();
+        let drawn = front.display.drawn;
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
-                input::Signal::End(number) => return Ok(question.end(&mut events, Ending::Signal(number)).await),
+                input::Signal::End(number) => {
+                    session.end(&model, false).await;
+                    front.settle().await;
+                    return Ok(Ending::Signal(number));
+                }
                 input::Signal::Continue => effects.push(Effect::Redraw),
             },
-            event = events.next() => {
+            event = front.next() => match event {
                 // Without an event, the terminal is gone. Everything acknowledged is already in the journal.
-                match event {
-                    None => return Ok(Ending::Quit),
-                    Some(Input::Background(background)) => {
-                        question.answered();
-                        display.set_theme(user_files::theme(config, background).0);
-                    }
-                    Some(Input::Event(event)) => (effects, urgent) = handle_event(&mut model, event),
+                None => {
+                    session.end(&model, false).await;
+                    return Ok(Ending::Quit);
                 }
-            }
+                Some(Input::Background(background)) => {
+                    front.question.answered();
+                    front.display.set_theme(user_files::theme(config, background).0);
+                }
+                Some(Input::Event(event)) => (effects, urgent) = handle_event(&mut model, event),
+            },
             Some(msg) = inbox.recv() => {
                 effects = handle_batch(&mut model, msg, &mut inbox);
-                display.is_stale = true;
+                front.display.is_stale = true;
             }
             _ = ticks.tick() => {
                 effects = update(&mut model, now(), Msg::Ticked);
-                display.is_stale = true;
+                session.keep(&model);
+                front.display.is_stale = true;
             }
-            () = tokio::time::sleep_until((display.drawn + FRAME).into()), if display.is_stale => urgent = true,
+            () = tokio::time::sleep_until((drawn + FRAME).into()), if front.display.is_stale => urgent = true,
         }
         for effect in effects {
-            if matches!(effect, Effect::Quit | Effect::Suspend | Effect::Editor { .. }) {
-                question.wait(&mut events).await;
+            if effect == Effect::Quit {
+                front.settle().await;
+                runner.finish().await;
+                session.end(&model, true).await;
+                return Ok(Ending::Quit);
             }
-            match effect {
-                Effect::Quit => {
-                    runner.finish().await;
-                    return Ok(Ending::Quit);
-                }
-                Effect::Suspend => {
-                    drop(events);
-                    guard.suspend();
-                    events = Keyboard::new();
-                    display.clear()?;
-                    urgent = true;
-                }
-                Effect::Redraw => {
-                    guard.renew();
-                    display.clear()?;
-                    urgent = true;
-                }
-                Effect::Copy(_) | Effect::Notify(_) | Effect::Mouse(_) => of_terminal(&effect, guard),
-                Effect::Editor { text, is_kept } => {
-                    drop(events);
-                    let msg = in_editor(&text, is_kept, guard).await;
-                    events = Keyboard::new();
-                    display.clear()?;
-                    runner.run_all(update(&mut model, now(), msg), &model);
-                    urgent = true;
-                }
-                effect => runner.run(effect, &model),
+            urgent |= matches!(effect, Effect::Suspend | Effect::Redraw | Effect::Editor { .. });
+            if let Some(effect) = front.run(effect, &mut model, &mut runner).await? {
+                runner.run(effect, &model);
             }
         }
-        if urgent || display.is_stale && display.drawn.elapsed() >= FRAME {
-            display.draw(&mut model)?;
+        if urgent || front.display.is_stale && front.display.drawn.elapsed() >= FRAME {
+            front.display.draw(&mut model)?;
         }
-    }
-}
-
-/// Runs the effects that the terminal itself carries out.
-fn of_terminal(effect: &Effect, guard: &mut terminal::Guard) {
-    match effect {
-        Effect::Copy(text) => terminal::copy(text),
-        Effect::Notify(text) => terminal::notify(text),
-        Effect::Mouse(is_on) => guard.set_mouse(*is_on),
-        _ => {}
     }
 }
 

@@ -485,6 +485,48 @@ fn keys_are_reported_unambiguously_where_the_terminal_offers_it() {
     s.assert_restored();
 }
 
+/// After `kill -9`, the room, its tab and the half-typed note are there again; after quitting, the board comes first.
+#[test]
+fn what_was_open_is_there_again_after_the_process_was_killed() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().display().to_string();
+    let env = [("HOME", folder.as_str()), ("XDG_CONFIG_HOME", &folder), ("XDG_DATA_HOME", &folder), ("XDG_STATE_HOME", &folder)];
+    let start = || Screen::start(env!("CARGO_BIN_EXE_warroom"), &[], 100, 30, &env);
+    let mut s = start();
+    s.wait_for("No sources are configured");
+    s.keys("dcheckout is down\r");
+    s.wait_for("INC-1");
+    s.keys("2n");
+    s.wait_for("Describe what you saw");
+    s.keys("the pool password=hunter22222 is full");
+    let sessions = home.path().join("warroom/sessions");
+    let kept = || {
+        let files = std::fs::read_dir(&sessions).into_iter().flatten().flatten();
+        files.filter_map(|f| std::fs::read_to_string(f.path()).ok()).collect::<String>()
+    };
+    let begun = Instant::now();
+    while !kept().contains("is full") {
+        assert!(begun.elapsed() < TIMEOUT, "the text is not kept: {}", kept());
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    assert!(!kept().contains("hunter22222"), "a secret is not stored: {}", kept());
+    s.signal(rustix::process::Signal::KILL);
+    s.wait_for_exit();
+    let mut s = start();
+    s.wait_for("INC-1 was open when warroom ended");
+    s.wait_for("Timeline");
+    s.keys("n");
+    s.wait_for("the pool password=");
+    s.esc();
+    s.keys("qq");
+    assert_eq!(s.wait_for_exit(), 0);
+    let mut s = start();
+    s.wait_for("Incidents 1 open");
+    assert!(!s.text().contains("was open when"), "{}", s.text());
+    s.keys("q");
+    assert_eq!(s.wait_for_exit(), 0);
+}
+
 /// The colour of the first character of a text on the screen.
 fn colour_of(screen: &Screen, text: &str) -> vt100::Color {
     let parser = screen.parser();

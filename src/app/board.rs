@@ -184,6 +184,16 @@ impl Board {
         self.selected = self.rows.get(position.min(last)).map(|r| self.id_of(r));
     }
 
+    /// Selects an alert by its fingerprint. If the filter hides it, the filter is cleared.
+    pub(crate) fn select_alert(&mut self, fingerprint: &str) {
+        let id = RowId::Alert(fingerprint.to_owned());
+        if !self.rows.iter().any(|r| self.id_of(r) == id) {
+            (self.filter, self.only_new) = (String::new(), false);
+        }
+        self.selected = Some(id);
+        self.rebuild_rows();
+    }
+
     /// The selected alert; `None` if a group is selected.
     pub(crate) fn current(&self) -> Option<&Alert> {
         match self.rows.get(self.position()?)? {

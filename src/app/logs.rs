@@ -36,7 +36,7 @@ pub(crate) struct Logs {
 }
 
 /// Texts that were typed before, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct InputHistory(Vec<String>);
 
 /// The number of texts that are kept.

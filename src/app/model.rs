@@ -15,6 +15,7 @@ use super::msg::{Effect, StoreState};
 use super::overlay::{InputDialog, Overlay};
 use super::pointer::PointerState;
 use super::room::{Room, Tab};
+use super::session::{Session, Unsent};
 use crate::incident::IncidentId;
 use crate::incident::{Audience, Matrix};
 use crate::playbook::Library;
@@ -104,6 +105,8 @@ pub(crate) struct Model {
     pub screen: Screen,
     pub board: Board,
     pub room: Option<Room>,
+    /// The rooms that were open before, the most recent one first.
+    pub parked: Vec<Room>,
     pub logs: Logs,
     pub overlay: Option<Overlay>,
     pub toast: Option<Toast>,
@@ -146,6 +149,12 @@ pub(crate) struct Model {
     pub commands: Vec<(String, String)>,
     /// The dialog that was closed last with a text that was not used, and the incident of the room that it was opened in.
     pub unused: Option<(Option<IncidentId>, Box<InputDialog>)>,
+    /// A text from an earlier run of the program that was not used. The dialog with its title has it again.
+    pub unsent: Option<Unsent>,
+    /// What an earlier run showed, until the incidents are listed.
+    pub restoring: Option<Session>,
+    /// What was chosen in the palette, the most recent first.
+    pub recent: Vec<String>,
     /// Problems in the user's prompts, themes and keys.
     pub problems: Vec<FileProblem>,
     /// The largest useful scroll offset of the text that was drawn last.
@@ -175,6 +184,7 @@ impl Model {
             screen: Screen::Board,
             board: Board::default(),
             room: None,
+            parked: Vec::new(),
             logs: Logs::default(),
             overlay: None,
             toast: None,
@@ -197,6 +207,9 @@ impl Model {
             channels: Vec::new(),
             commands: Vec::new(),
             unused: None,
+            unsent: None,
+            restoring: None,
+            recent: Vec::new(),
             problems: Vec::new(),
             scroll_limit: 0,
             started: now,
@@ -225,6 +238,11 @@ impl Model {
             }
             _ => vec![Context::Board, Context::Everywhere],
         }
+    }
+
+    /// The room of an incident, if it is or was open.
+    pub(crate) fn room_of(&mut self, id: IncidentId) -> Option<&mut Room> {
+        self.room.iter_mut().chain(&mut self.parked).find(|r| r.id == id)
     }
 
     /// The key of an action, for a hint (see [`Keymap::hint`]).

@@ -1,6 +1,6 @@
 //! The overlays of a screen: help, texts, dialogs, lists and the command palette.
 
-use super::action::{ACTIONS, Action, Context, Spec};
+use super::action::{Action, Context};
 use super::edit::TextField;
 use super::msg::{Effect, SendCall, StepCall};
 use crate::incident::{Command, EvidenceId, ExitCriteria, IncidentId, LinkedAlert, Severity, Status};
@@ -338,27 +338,4 @@ impl Overlay {
             Self::Confirm(_) => Context::Confirm,
         }
     }
-}
-
-/// The actions that the palette lists for a query, best match first; all usable ones for an empty query.
-pub(crate) fn palette(query: &str, contexts: &[Context]) -> Vec<&'static Spec> {
-    use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
-    use nucleo_matcher::{Config, Matcher, Utf32Str};
-    let usable = ACTIONS
-        .iter()
-        .filter(|s| contexts.contains(&s.context) && !matches!(s.action, Action::Up | Action::Down | Action::Cancel));
-    if query.trim().is_empty() {
-        return usable.collect();
-    }
-    let mut matcher = Matcher::new(Config::DEFAULT);
-    let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
-    let mut buffer = Vec::new();
-    let mut found: Vec<(u32, &Spec)> = usable
-        .filter_map(|s| {
-            let text = format!("{} {}", s.word, s.help);
-            pattern.score(Utf32Str::new(&text, &mut buffer), &mut matcher).map(|score| (score, s))
-        })
-        .collect();
-    found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-    found.into_iter().map(|(_, s)| s).collect()
 }

@@ -90,13 +90,13 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Progressed(id, text) => {
-            if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+            if let Some(room) = model.room_of(id) {
                 room.investigating = Some(text);
             }
             Vec::new()
         }
         Msg::Investigated(id) => {
-            if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+            if let Some(room) = model.room_of(id) {
                 room.investigating = None;
             }
             let key = model.key(Action::Tab3);
@@ -127,13 +127,13 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::Answered(request, result) => answered(model, request, result),
         Msg::ReportReady(id, text, missing) => {
-            if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+            if let Some(room) = model.room_of(id) {
                 (room.report, room.missing) = (Some(text), missing);
             }
             Vec::new()
         }
         Msg::DraftReady(id, draft) => {
-            if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+            if let Some(room) = model.room_of(id) {
                 // An answer to an earlier choice of audience or stage may arrive after the choice.
                 let chosen = draft
                     .as_ref()
@@ -301,13 +301,18 @@ fn incident_read(
     incident: crate::incident::Incident,
     bodies: std::collections::BTreeMap<String, crate::evidence::Body>,
 ) -> Vec<Effect> {
-    let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id() || r.id.is_local()) else { return Vec::new() };
+    let id = incident.id();
+    let is_parked = model.parked.iter().any(|r| r.id == id);
+    let Some(room) = model.room.as_mut().filter(|r| r.id == id || r.id.is_local() && !is_parked) else {
+        if let Some(room) = model.room_of(id) {
+            (room.incident, room.bodies, room.report) = (Some(incident), bodies, None);
+        }
+        return Vec::new();
+    };
     // If the user is reading lines when patterns arrive, keep showing lines.
     let reads_lines = room.tab == Tab::Logs && !room.shows_patterns() && model.logs.received() > 0;
-    room.id = incident.id();
-    room.incident = Some(incident);
-    room.bodies = bodies;
-    room.report = None;
+    room.id = id;
+    (room.incident, room.bodies, room.report) = (Some(incident), bodies, None);
     let effects = refresh_tab(room);
     if reads_lines && room.shows_patterns() {
         room.show_lines = true;
@@ -364,7 +369,8 @@ fn refused(model: &mut Model, effect: &Effect, failure: &Failure) -> Vec<Effect>
 
 /// The question being answered, if it is this one.
 fn streaming(model: &mut Model, request: u64) -> Option<&mut super::room::Streaming> {
-    model.room.as_mut()?.streaming.as_mut().filter(|s| s.request == request)
+    let mut rooms = model.room.iter_mut().chain(&mut model.parked);
+    rooms.find_map(|room| room.streaming.as_mut().filter(|s| s.request == request))
 }
 
 /// Takes a new list of incidents, and reads the open incident again if someone else has changed it.
@@ -378,7 +384,30 @@ fn listed(model: &mut Model, summaries: Vec<crate::incident::Summary>) -> Vec<Ef
     });
     let is_first = !model.board.incidents_loaded;
     model.board.set_incidents(summaries);
-    newer.map(Effect::ReadIncident).into_iter().chain(attention::of_updates(model, is_first)).collect()
+    let restored = if is_first { restored(model) } else { Vec::new() };
+    newer.map(Effect::ReadIncident).into_iter().chain(attention::of_updates(model, is_first)).chain(restored).collect()
+}
+
+/// Opens the room that was open when the program was ended, if its incident still exists and nothing else was opened since.
+fn restored(model: &mut Model) -> Vec<Effect> {
+    let Some(session) = model.restoring.take() else { return Vec::new() };
+    let exists = |id: IncidentId| model.board.incidents.iter().any(|head| head.id == id);
+    model.parked = session.rooms().into_iter().filter(|room| exists(room.id)).collect();
+    let text =
+        model.unsent.as_ref().map(|unsent| format!(" Your text for “{}” is kept; open it again to continue.", unsent.title));
+    let open = session.open.filter(|id| !session.ended && exists(*id));
+    let Some(id) = open.filter(|_| model.room.is_none() && model.overlay.is_none()) else {
+        if let Some(text) = text.filter(|_| !session.ended) {
+            model.say(Tone::Plain, text.trim().to_owned());
+        }
+        return Vec::new();
+    };
+    let mut effects = open_room(model, id);
+    let to = model.room.as_ref().map_or(Tab::Overview, |r| r.tab);
+    effects.extend(go::tab(model, to));
+    let back = model.key(Action::Quit);
+    model.say(Tone::Plain, format!("{id} was open when warroom ended. Press {back} for the board.{}", text.unwrap_or_default()));
+    effects
 }
 
 fn reread(model: &Model) -> Vec<Effect> {
@@ -418,7 +447,7 @@ fn requests_read(model: &mut Model, id: IncidentId, requests: Vec<(String, Strin
 
 fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), Failure>) -> Vec<Effect> {
     let wants_preview = matches!(&model.overlay, Some(super::Overlay::Text { title, .. }) if title == PREVIEW);
-    if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+    if let Some(room) = model.room_of(id) {
         match plan {
             Ok((summary, text)) => {
                 room.plan = Some(summary);
@@ -436,12 +465,18 @@ fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failur
     let Some(s) = streaming(model, request) else { return Vec::new() };
     let was_cancelled = s.status == CANCELLING;
     let rings = !was_cancelled && result.is_ok();
-    let id = model.room.as_mut().map(|room| {
+    let mut rooms = model.room.iter_mut().chain(&mut model.parked);
+    let id = rooms.find(|r| r.streaming.as_ref().is_some_and(|s| s.request == request)).map(|room| {
         room.streaming = None;
         room.id
     });
+    let is_here = model.screen == Screen::Room && model.room.as_ref().map(|r| r.id) == id;
     match result {
         Ok(_) if was_cancelled => model.say(Tone::Plain, "Cancelled. What had arrived of the answer is kept."),
+        Ok(verdict) if !is_here => {
+            let id = id.map(|id| id.to_string()).unwrap_or_default();
+            model.say(Tone::Good, format!("{id}: the answer is ready. {}.", verdict.text.trim_end_matches('.')));
+        }
         Ok(verdict) => {
             let next = conversation::next_step(model, &verdict);
             model.say(

@@ -56,6 +56,7 @@ fn desk(user: Option<&Config>) -> Result<(Desk, Config, Scratch), CliError> {
         (config.ui.notify, config.ui.title) = (user.ui.notify.clone(), user.ui.title);
     }
     config.ui.profile = Some("demo".to_owned());
+    config.ui.restore = false;
     let recording = decode(RECORDING)?;
     let desk = Desk {
         journal: Journal::open(&StoreAt::local(&config.store_url))?,

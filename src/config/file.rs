@@ -138,6 +138,7 @@ struct RawUi {
     mouse: Option<bool>,
     notify: Option<Vec<super::Notification>>,
     title: Option<bool>,
+    restore: Option<bool>,
     read_only: Option<bool>,
     profile: Option<String>,
     refresh_secs: Option<u64>,
@@ -453,6 +454,7 @@ fn apply_ui(config: &mut Config, raw: toml::Spanned<RawUi>, place: &SourceText<'
     config.ui.mouse = raw.mouse.unwrap_or(config.ui.mouse);
     config.ui.notify = raw.notify.unwrap_or(std::mem::take(&mut config.ui.notify));
     config.ui.title = raw.title.unwrap_or(config.ui.title);
+    config.ui.restore = raw.restore.unwrap_or(config.ui.restore);
     config.ui.read_only = raw.read_only.unwrap_or(config.ui.read_only);
     config.ui.profile = raw.profile.or(config.ui.profile.take());
     config.ui.refresh = raw.refresh_secs.map_or(config.ui.refresh, Duration::from_secs);

@@ -183,6 +183,7 @@ pub enum Notification {
 
 /// Settings of the terminal UI.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct UiConfig {
     pub theme: Option<String>,
     pub mouse: bool,
@@ -190,6 +191,8 @@ pub struct UiConfig {
     pub notify: Vec<Notification>,
     /// Whether the title of the terminal shows the incident.
     pub title: bool,
+    /// Whether the next start shows what was open when the program was ended.
+    pub restore: bool,
     /// Disables every action that changes something.
     pub read_only: bool,
     /// A label for the header, such as `prod-eu`.
@@ -205,6 +208,7 @@ impl Default for UiConfig {
             mouse: false,
             notify: vec![Notification::Alert, Notification::Update, Notification::Answer],
             title: true,
+            restore: true,
             read_only: false,
             profile: None,
             refresh: Duration::from_secs(10),

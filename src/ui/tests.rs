@@ -989,11 +989,11 @@ fn clicks_select_rows_and_open_what_is_selected() {
     model.overlay = None;
     press(&mut model, 's');
     let Some(Overlay::List(list)) = &model.overlay else { panic!("no list") };
-    assert_ne!(list.selected, 2);
-    click(&mut model, "SEV3");
+    assert_ne!(list.selected, 3);
+    click(&mut model, "SEV4");
     let Some(Overlay::List(list)) = &model.overlay else { panic!("a click only selects") };
-    assert_eq!(list.selected, 2);
-    click(&mut model, "SEV3");
+    assert_eq!(list.selected, 3);
+    click(&mut model, "SEV4");
     assert!(matches!(model.overlay, Some(Overlay::Input(_))), "{:?}", model.overlay);
     let typed = model.overlay.clone();
     for wheel in [crate::app::pointer::Pointer::WheelUp, crate::app::pointer::Pointer::WheelDown] {

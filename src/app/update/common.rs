@@ -24,6 +24,12 @@ pub(super) fn show(model: &mut Model, mut overlay: Overlay) -> Vec<Effect> {
     {
         dialog.edit = TextField::proposed(unused.edit.text()).with_lines(dialog.edit.is_multiline());
     }
+    if let Overlay::Input(dialog) = &mut overlay
+        && let Some(unsent) =
+            model.unsent.take_if(|unsent| unsent.incident == model.room.as_ref().map(|r| r.id) && unsent.title == dialog.title)
+    {
+        dialog.edit = TextField::proposed(&unsent.text).with_lines(dialog.edit.is_multiline());
+    }
     model.overlay = Some(overlay);
     Vec::new()
 }

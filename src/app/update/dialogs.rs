@@ -1,6 +1,7 @@
 //! Handles keys while a dialog is open.
 
-use super::super::action::Action;
+use super::super::action::{Action, Context};
+use super::super::board::Pane;
 use super::super::checklist::item_action;
 use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, TooLong, input_width};
@@ -8,12 +9,13 @@ use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{CustomEffect, Effect, SendEffect, SilenceEffect, StepEffect};
 use super::super::overlay::{
-    ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette,
+    ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Next, Overlay, Purpose,
 };
+use super::super::palette::{self, Entry, Place};
 use super::super::room::Tab;
 use super::common::{command_dialog, current, people, run, run_at, run_on, say, show, with_id, write};
 use super::conversation::{open_question, question_typed, show_thread};
-use super::go::{go_to_finding, scroll};
+use super::go::{go_to_board, go_to_finding, open_room, scroll, tab};
 use super::lists::change_status;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given, value_typed};
@@ -26,6 +28,9 @@ use crate::telemetry::failure::Explain;
 /// Handles an action in the open dialog.
 pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Effect> {
     let Some(overlay) = model.overlay.take() else { return Vec::new() };
+    if overlay.context() == Context::Reader && goes_elsewhere(action) {
+        return perform::perform(model, action);
+    }
     match overlay {
         Overlay::Help { filter, scroll: at } => {
             let by = match action {
@@ -95,6 +100,12 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
         Overlay::Fields(form) => in_fields(model, action, chord, form),
         Overlay::Confirm(dialog) => in_confirmation(model, action, dialog),
     }
+}
+
+/// Whether an action goes to a tab or an incident, which closes a text.
+fn goes_elsewhere(action: Action) -> bool {
+    use Action::{SwitchIncident, Tab1, Tab2, Tab3, Tab4, Tab5, Tab6, Tab7, Tab8, Tab9};
+    matches!(action, SwitchIncident | Tab1 | Tab2 | Tab3 | Tab4 | Tab5 | Tab6 | Tab7 | Tab8 | Tab9)
 }
 
 /// Closes the open dialog.
@@ -320,14 +331,56 @@ fn go_to_item(model: &mut Model, item: &str) -> Option<Vec<Effect>> {
 }
 
 fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usize) -> Vec<Effect> {
-    let found = palette(edit.text(), &model.view_contexts());
+    let found = palette::items(model, edit.text());
     if action != Action::Choose {
         return show(model, Overlay::Palette { selected: move_row(action, selected, found.len()), edit });
     }
-    match found.get(selected) {
-        Some(spec) => perform::perform(model, spec.action),
-        None => say(model, format!("No command matches '{}'.", edit.text())),
+    let Some(item) = found.into_iter().nth(selected) else {
+        return say(model, format!("Nothing matches '{}'.", edit.text()));
+    };
+    palette::remember(&mut model.recent, &item.id);
+    match item.entry {
+        Entry::Action { action, place, argument } => {
+            let mut effects = match place {
+                Some(Place::Board) => go_to_board(model),
+                Some(Place::Tab(to)) => tab(model, to),
+                None => Vec::new(),
+            };
+            effects.extend(perform::perform(model, action));
+            if !argument.is_empty() {
+                effects.extend(typed_for(model, &argument));
+            }
+            effects
+        }
+        Entry::Incident(id) => open_room(model, id),
+        Entry::Service(service) => {
+            let effects = go_to_board(model);
+            model.board.pane = Pane::Alerts;
+            set_filter(model, &service);
+            effects
+        }
+        Entry::Alert(fingerprint) => {
+            let effects = go_to_board(model);
+            model.board.pane = Pane::Alerts;
+            model.board.select_alert(&fingerprint);
+            effects
+        }
+        Entry::Playbook(id) => open_playbook(model, &id),
+        Entry::Evidence(id) => show(model, Overlay::evidence(id, 0, None)),
     }
+}
+
+/// Types a text into the dialog that was just opened, without accepting it.
+fn typed_for(model: &mut Model, text: &str) -> Vec<Effect> {
+    let inserted = match &mut model.overlay {
+        Some(Overlay::Input(dialog)) => dialog.edit.insert(text),
+        Some(Overlay::List(list)) => list.filter.insert(text),
+        _ => Ok(()),
+    };
+    if inserted.is_err() {
+        return Vec::new();
+    }
+    text_changed(model)
 }
 
 /// Whether the text of a command is, or begins with, the name of a person, or may have one behind `@`.

@@ -192,14 +192,56 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
     say_key(model, "This is the incident room. Press {} to leave it.", Action::Quit)
 }
 
-/// Opens the room of an incident.
+/// The number of rooms that keep their state beside the open one.
+const MAX_PARKED: usize = 8;
+
+/// Opens the room of an incident, as it was left. The room that was open before is kept.
 pub(super) fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
     if model.room.as_ref().is_none_or(|r| r.id != id) {
-        model.room = Some(Room::new(id));
+        let again = model.parked.iter().position(|r| r.id == id).map(|n| model.parked.remove(n));
+        let before = model.room.replace(again.unwrap_or_else(|| Room::new(id)));
+        model.parked.splice(0..0, before);
+        model.parked.truncate(MAX_PARKED);
     }
     model.screen = Screen::Room;
     model.colleagues.clear();
     vec![Effect::ReadIncident(id), Effect::Enter(Some(id))]
+}
+
+/// Returns to the incident that was open before: on the board, the one that was left; in a room, the one before it.
+pub(super) fn switch_incident(model: &mut Model) -> Vec<Effect> {
+    let left = model.room.as_ref().filter(|_| model.screen == Screen::Board).map(|r| r.id);
+    let here = model.room.as_ref().filter(|_| model.screen == Screen::Room).map(|r| r.id);
+    let Some(id) = left.or_else(|| model.parked.first().map(|r| r.id)) else {
+        return say(model, "No other incident was open.");
+    };
+    let mut effects = open_room(model, id);
+    // What the tab shows depends on the incident.
+    effects.extend(model.room.as_ref().map(refresh_tab).unwrap_or_default());
+    if let Some(here) = here {
+        let key = model.key(Action::SwitchIncident);
+        model.say(Tone::Plain, format!("{id}. Press {key} to return to {here}."));
+    }
+    effects
+}
+
+/// Opens a tab of the room. On the board, of the incident that was left, or else of the selected one.
+pub(super) fn tab_here(model: &mut Model, to: Tab) -> Vec<Effect> {
+    if model.screen == Screen::Room {
+        return tab(model, to);
+    }
+    let left = model.room.as_ref().map(|r| r.id);
+    let Some(id) = left.or(model.board.selected_incident) else {
+        return say_key(model, "No incidents yet. Press {} on an alert to declare one.", Action::Declare);
+    };
+    let mut effects = open_room(model, id);
+    effects.extend(tab(model, to));
+    effects
+}
+
+/// Shows the board; leaves the room if one is open.
+pub(super) fn go_to_board(model: &mut Model) -> Vec<Effect> {
+    if model.screen == Screen::Room { leave(model) } else { Vec::new() }
 }
 
 fn leave(model: &mut Model) -> Vec<Effect> {
@@ -220,7 +262,7 @@ pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
     if model.screen == Screen::Room {
         return leave(model);
     }
-    let is_streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
+    let is_streaming = model.room.iter().chain(&model.parked).any(|r| r.streaming.is_some());
     let line = if let Some(running) = &model.running {
         format!("{} is still running. Quitting stops it.", upper(&running.title))
     } else if is_streaming {
@@ -309,6 +351,10 @@ pub(super) fn next_question(room: &Room) -> Question {
 pub(super) fn start_question(model: &mut Model, question: Question) -> Vec<Effect> {
     model.requests += 1;
     let request = model.requests;
+    if let Some(other) = model.parked.iter().find(|r| r.streaming.is_some()) {
+        let words = format!("An answer for {} is still arriving. Open it to cancel the answer.", other.id);
+        return say(model, words);
+    }
     let Some(room) = &mut model.room else { return Vec::new() };
     if room.streaming.is_some() {
         return say_key(model, "An answer is still arriving. Press {} to cancel it.", Action::Back);

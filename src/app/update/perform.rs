@@ -13,7 +13,7 @@ use super::conversation;
 use super::custom;
 use super::go::{
     PREVIEW, back, jump, next_question, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board,
-    step_tab, tab,
+    step_tab, switch_incident, tab_here,
 };
 use super::lists::{
     change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_hypothesis,
@@ -65,6 +65,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             effects
         }
         Action::Retry => retry(model),
+        Action::SwitchIncident => switch_incident(model),
         Action::ToggleMouse => super::common::toggle_mouse(model),
         Action::Redraw => vec![Effect::Redraw],
         Action::Suspend => vec![Effect::Suspend],
@@ -103,15 +104,15 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             None => say(model, "This alert has no runbook."),
         },
         Action::CopyRunbook => copy(model, runbook, "This alert has no runbook."),
-        Action::Tab1 => tab(model, Tab::Overview),
-        Action::Tab2 => tab(model, Tab::Timeline),
-        Action::Tab3 => tab(model, Tab::Signals),
-        Action::Tab4 => tab(model, Tab::Logs),
-        Action::Tab5 => tab(model, Tab::Assistant),
-        Action::Tab6 => tab(model, Tab::Playbook),
-        Action::Tab7 => tab(model, Tab::Actions),
-        Action::Tab8 => tab(model, Tab::Updates),
-        Action::Tab9 => tab(model, Tab::Report),
+        Action::Tab1 => tab_here(model, Tab::Overview),
+        Action::Tab2 => tab_here(model, Tab::Timeline),
+        Action::Tab3 => tab_here(model, Tab::Signals),
+        Action::Tab4 => tab_here(model, Tab::Logs),
+        Action::Tab5 => tab_here(model, Tab::Assistant),
+        Action::Tab6 => tab_here(model, Tab::Playbook),
+        Action::Tab7 => tab_here(model, Tab::Actions),
+        Action::Tab8 => tab_here(model, Tab::Updates),
+        Action::Tab9 => tab_here(model, Tab::Report),
         Action::RecordDraft => updates::record_draft(model),
         Action::SendDraft => updates::send_draft(model),
         Action::SendAgain => updates::send_again(model),

@@ -944,6 +944,64 @@ fn palette_runs_the_matching_action() {
     assert_eq!(model.room.as_ref().unwrap().tab, Tab::Timeline);
 }
 
+#[test]
+fn palette_finds_what_works_elsewhere_and_everything_with_a_name() {
+    let mut model = investigated_room();
+    let mut alerts = board(vec![alert("HighErrorRate", "checkout"), alert("DiskFull", "node-3")], SourceStatus::Ok);
+    if let Msg::AlertsArrived(board) = &mut alerts {
+        board.sources.clear();
+    }
+    update(&mut model, at(1), alerts);
+    let head = model.room.as_ref().unwrap().incident.as_ref().unwrap().head.clone();
+    update(&mut model, at(1), Msg::IncidentsListed(vec![head]));
+    press(&mut model, ":next error⏎");
+    assert_eq!(model.room.as_ref().unwrap().tab, Tab::Logs, "the action works in the logs");
+    press(&mut model, ":E1⏎");
+    assert!(matches!(model.overlay, Some(Overlay::Evidence { id: EvidenceId(1), .. })), "{:?}", model.overlay);
+    press(&mut model, "⎋:note the pool is full⏎");
+    assert_eq!((input_dialog(&model).title.as_str(), input_dialog(&model).edit.text()), ("Note", "the pool is full"));
+    press(&mut model, "⎋:severity sev4⏎");
+    let Some(Overlay::List(list)) = &model.overlay else { panic!("no list") };
+    assert_eq!(list.shown().len(), 1);
+    press(&mut model, "⎋:diskfull⏎");
+    assert_eq!((model.screen, model.board.current().map(|a| a.name.as_str())), (Screen::Board, Some("DiskFull")));
+    press(&mut model, ":alerts of checkout⏎");
+    assert_eq!(model.board.filter, "checkout");
+    press(&mut model, "⎋:INC-1⏎");
+    assert_eq!(model.screen, Screen::Room);
+    press(&mut model, ":");
+    let first = super::super::palette::items(&model, "").into_iter().next().map(|item| item.id);
+    assert_eq!(first.as_deref(), Some("incident INC-1"), "the most recent choice");
+}
+
+#[test]
+fn several_incidents_stay_open_and_one_key_switches_between_them() {
+    let mut model = room();
+    let first: Incident = model.room.as_ref().unwrap().incident.clone().unwrap();
+    press(&mut model, "3");
+    press(&mut model, "q");
+    let mut second = first.head.clone();
+    second.id = IncidentId(2);
+    update(&mut model, at(1), Msg::IncidentsListed(vec![first.head.clone(), second]));
+    press(&mut model, ":INC-2⏎");
+    assert_eq!(model.room.as_ref().map(|r| (r.id, r.tab)), Some((IncidentId(2), Tab::Overview)));
+    assert!(press(&mut model, "`").contains(&Effect::ReadIncident(IncidentId(1))));
+    assert_eq!(model.room.as_ref().map(|r| (r.id, r.tab)), Some((IncidentId(1), Tab::Signals)), "as it was left");
+    press(&mut model, "`");
+    assert_eq!(model.room.as_ref().map(|r| r.id), Some(IncidentId(2)));
+    // What arrives for the other incident is not lost.
+    update(&mut model, at(2), Msg::Progressed(IncidentId(1), "reading".to_owned()));
+    press(&mut model, "`");
+    assert_eq!(model.room.as_ref().unwrap().investigating.as_deref(), Some("reading"));
+    press(&mut model, "q4");
+    assert_eq!((model.screen, model.room.as_ref().map(|r| (r.id, r.tab))), (Screen::Room, Some((IncidentId(1), Tab::Logs))));
+    press(&mut model, "?");
+    press(&mut model, "⎋");
+    model.overlay = Some(Overlay::Text { title: "Briefing".to_owned(), text: "x".to_owned(), scroll: 0 });
+    press(&mut model, "2");
+    assert_eq!((model.overlay.is_none(), model.room.as_ref().map(|r| r.tab)), (true, Some(Tab::Timeline)), "from a text as well");
+}
+
 proptest::proptest! {
     #[test]
     fn any_keys_keep_the_model_valid(keys in proptest::collection::vec("[a-zA-Z0-9?:/ \\[\\]⏎⎋⇥↓]", 0..60), start_in_room in proptest::bool::ANY) {

@@ -10,7 +10,8 @@ use crate::app::action::{ACTIONS, Action, Context};
 use crate::app::checklist::item_action;
 use crate::app::edit::{MAX_DIALOG, TextField, input_width};
 use crate::app::model::Model;
-use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Overlay, palette};
+use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Overlay};
+use crate::app::palette::{self, Entry};
 use crate::app::pointer::Target;
 use crate::evidence::Body;
 use crate::evidence::pack::item_text;
@@ -319,11 +320,6 @@ fn symbols(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
     lines
 }
 
-/// The first key of an action; empty if it has none.
-fn first_key(model: &Model, action: Action) -> String {
-    model.keymap.keys_of(action).into_iter().next().unwrap_or_default()
-}
-
 /// The command palette.
 fn commands(
     model: &Model,
@@ -334,20 +330,21 @@ fn commands(
     frame: &mut Frame<'_>,
     area: Rect,
 ) {
-    let found = palette(edit.text(), &model.view_contexts());
+    let found = palette::items(model, edit.text());
     let inner = window(
         theme,
         frame,
         centered(area, 84, area.height.min(20)),
-        format!("Commands · {}", count(found.len(), "match").replace("matchs", "matches")),
+        format!("Commands and places · {} found · words after a command are its text", found.len()),
     );
     input(theme, frame, inner, 0, edit, true);
     let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     let offset = cache.offset("palette", selected, usize::from(list.height), found.len());
-    for (row, spec) in found.iter().enumerate().skip(offset).take(usize::from(list.height)) {
+    for (row, item) in found.iter().enumerate().skip(offset).take(usize::from(list.height)) {
+        let meaning = if matches!(item.entry, Entry::Action { .. }) { Meaning::Accent } else { Meaning::Muted };
         let line = Line::from(vec![
-            Span::styled(text::pad(&first_key(model, spec.action), 6), theme.style(Meaning::Accent)),
-            Span::raw(text::fit(&format!("{} · {}", spec.word, spec.help), usize::from(list.width).saturating_sub(7))),
+            Span::styled(text::pad(&item.lead, 6), theme.style(meaning)),
+            Span::raw(text::fit(&item.text, usize::from(list.width).saturating_sub(7))),
         ]);
         put(frame.buffer_mut(), list, row - offset, &line, (row == selected).then(|| theme.style(Meaning::Selection)));
         cache.target(list, row - offset, Target::Row(row));

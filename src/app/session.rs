@@ -1,0 +1,195 @@
+//! What the screen showed, so that it is there again after the program ended: by itself, with the terminal, or by a signal.
+
+use serde::{Deserialize, Serialize};
+
+use super::logs::InputHistory;
+use super::model::{Model, Screen};
+use super::overlay::{InputDialog, Overlay, Purpose};
+use super::room::{Room, Tab};
+use crate::incident::IncidentId;
+
+/// The state of a screen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Session {
+    /// Whether the user quit. Then the next start begins with the board, without a filter that could hide an alert.
+    pub ended: bool,
+    /// The process that wrote it.
+    pub pid: u32,
+    /// The incident whose room was open; `None` for the board.
+    pub open: Option<IncidentId>,
+    /// The rooms that were open, the most recent one first.
+    pub rooms: Vec<RoomView>,
+    pub board_filter: String,
+    pub log_filter: String,
+    pub searches: InputHistory,
+    pub filters: InputHistory,
+    /// What was chosen in the palette, the most recent first.
+    pub recent: Vec<String>,
+    pub unsent: Option<Unsent>,
+}
+
+/// What a room showed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RoomView {
+    pub incident: Option<IncidentId>,
+    /// The number of the tab, counted from 1.
+    pub tab: usize,
+    #[serde(default)]
+    pub filter: String,
+}
+
+/// A text that was typed into a dialog and not used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Unsent {
+    pub incident: Option<IncidentId>,
+    /// The title of the dialog.
+    pub title: String,
+    pub text: String,
+}
+
+impl Unsent {
+    fn of(incident: Option<IncidentId>, dialog: &InputDialog) -> Option<Self> {
+        let text = dialog.edit.text();
+        let is_used = matches!(dialog.purpose, Purpose::Filter | Purpose::Search);
+        let is_typed = !text.trim().is_empty() && text != dialog.initial && !is_used;
+        is_typed.then(|| Self { incident, title: dialog.title.clone(), text: text.to_owned() })
+    }
+}
+
+impl Session {
+    /// The state of the screen now.
+    pub(crate) fn of(model: &Model, pid: u32) -> Self {
+        let view = |room: &Room| RoomView {
+            incident: Some(room.id),
+            tab: Tab::ALL.iter().position(|t| *t == room.tab).unwrap_or(0) + 1,
+            filter: room.filter.clone(),
+        };
+        let here = model.room.as_ref().map(|r| r.id);
+        let typed = match &model.overlay {
+            Some(Overlay::Input(dialog)) => Unsent::of(here, dialog),
+            _ => None,
+        };
+        let unused = || model.unused.as_ref().and_then(|(incident, dialog)| Unsent::of(*incident, dialog));
+        Self {
+            ended: false,
+            pid,
+            open: here.filter(|_| model.screen == Screen::Room),
+            rooms: model.room.iter().chain(&model.parked).map(view).collect(),
+            board_filter: model.board.filter.clone(),
+            log_filter: model.logs.filter.clone(),
+            searches: model.logs.searches.clone(),
+            filters: model.logs.filters.clone(),
+            recent: model.recent.clone(),
+            unsent: typed.or_else(unused).or_else(|| model.unsent.clone()),
+        }
+    }
+
+    /// Restores what does not depend on an incident. The rest follows with the first list of incidents.
+    pub(crate) fn restore(mut self, model: &mut Model) {
+        model.recent = std::mem::take(&mut self.recent);
+        (model.logs.searches, model.logs.filters) = (std::mem::take(&mut self.searches), std::mem::take(&mut self.filters));
+        model.unsent = self.unsent.take();
+        if !self.ended {
+            model.board.filter.clone_from(&self.board_filter);
+            model.logs.filter.clone_from(&self.log_filter);
+            model.board.rebuild_rows();
+        }
+        model.restoring = Some(self);
+    }
+
+    /// The rooms as they were, without their incidents.
+    pub(crate) fn rooms(&self) -> Vec<Room> {
+        let room = |view: &RoomView| {
+            let mut room = Room::new(view.incident?);
+            room.tab = view.tab.checked_sub(1).and_then(|n| Tab::ALL.get(n)).copied().unwrap_or_default();
+            if !self.ended {
+                room.filter.clone_from(&view.filter);
+            }
+            Some(room)
+        };
+        self.rooms.iter().filter_map(room).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{Chord, Code, Effect, Msg, update};
+    use crate::incident::Incident;
+    use crate::incident::state::tests::{declared, entries};
+    use crate::telemetry::Timestamp;
+
+    fn press(model: &mut Model, keys: &str) {
+        for key in keys.chars() {
+            update(model, Timestamp::from_secs(1), Msg::Pressed(Chord::plain(Code::Char(key))));
+        }
+    }
+
+    fn incident() -> Incident {
+        Incident::fold(entries(vec![declared()])).unwrap()
+    }
+
+    /// A model in the room of an incident, on the timeline, with a half-typed note and a search from before.
+    fn interrupted() -> Session {
+        let mut model = Model::new(Timestamp::from_secs(0), time::UtcOffset::UTC);
+        let incident = incident();
+        let id = incident.id();
+        update(&mut model, Timestamp::from_secs(0), Msg::IncidentsListed(vec![incident.head.clone()]));
+        update(&mut model, Timestamp::from_secs(0), Msg::Pressed(Chord::plain(Code::Tab)));
+        update(&mut model, Timestamp::from_secs(0), Msg::Pressed(Chord::plain(Code::Enter)));
+        update(&mut model, Timestamp::from_secs(0), Msg::IncidentRead(Box::new(incident), std::collections::BTreeMap::new()));
+        press(&mut model, "2");
+        model.logs.searches.push("pool");
+        model.recent.push("action note".to_owned());
+        press(&mut model, "nthe pool is");
+        let session = Session::of(&model, 7);
+        assert_eq!(session.open, Some(id));
+        serde_json::from_str(&serde_json::to_string(&session).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_interrupted_screen_is_there_again_with_its_text() {
+        let mut model = Model::new(Timestamp::from_secs(9), time::UtcOffset::UTC);
+        interrupted().restore(&mut model);
+        assert_eq!(model.screen, Screen::Board, "nothing opens before it is known that the incident exists");
+        let incident = incident();
+        let effects = update(&mut model, Timestamp::from_secs(9), Msg::IncidentsListed(vec![incident.head.clone()]));
+        assert!(effects.contains(&Effect::ReadIncident(incident.id())), "{effects:?}");
+        assert_eq!((model.screen, model.room.as_ref().map(|r| r.tab)), (Screen::Room, Some(Tab::Timeline)));
+        assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("Your text for “Note” is kept")), "{:?}", model.toast);
+        update(&mut model, Timestamp::from_secs(9), Msg::IncidentRead(Box::new(incident), std::collections::BTreeMap::new()));
+        press(&mut model, "n");
+        let Some(Overlay::Input(dialog)) = &model.overlay else { panic!("no dialog") };
+        assert_eq!(dialog.edit.text(), "the pool is");
+        assert_eq!(model.logs.searches.step("", true), Some("pool"));
+        assert_eq!(model.recent, ["action note"]);
+    }
+
+    #[test]
+    fn after_quitting_the_board_comes_first_and_the_room_keeps_its_tab() {
+        let mut model = Model::new(Timestamp::from_secs(9), time::UtcOffset::UTC);
+        let session = Session { ended: true, board_filter: "checkout".to_owned(), ..interrupted() };
+        session.restore(&mut model);
+        let incident = incident();
+        update(&mut model, Timestamp::from_secs(9), Msg::IncidentsListed(vec![incident.head.clone()]));
+        assert_eq!((model.screen, model.board.filter.as_str()), (Screen::Board, ""), "no filter hides an alert");
+        press(&mut model, "`");
+        assert_eq!((model.screen, model.room.as_ref().map(|r| r.tab)), (Screen::Room, Some(Tab::Timeline)));
+    }
+
+    #[test]
+    fn an_incident_that_is_gone_is_not_opened() {
+        let mut model = Model::new(Timestamp::from_secs(9), time::UtcOffset::UTC);
+        interrupted().restore(&mut model);
+        update(&mut model, Timestamp::from_secs(9), Msg::IncidentsListed(Vec::new()));
+        assert_eq!((model.screen, model.room.is_none()), (Screen::Board, true));
+    }
+
+    #[test]
+    fn a_filter_that_is_being_typed_is_no_unsent_text() {
+        let mut model = Model::new(Timestamp::from_secs(0), time::UtcOffset::UTC);
+        press(&mut model, "/checkout");
+        assert_eq!(Session::of(&model, 1).unsent, None);
+    }
+}
