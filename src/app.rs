@@ -22,6 +22,7 @@ pub(crate) mod palette;
 pub(crate) mod pointer;
 pub(crate) mod room;
 pub(crate) mod session;
+pub(crate) mod synonyms;
 pub(crate) mod update;
 
 pub(crate) use action::{Action, Context};

@@ -273,6 +273,18 @@ impl Front<'_> {
             Effect::Copy(text) => terminal::copy(&text),
             Effect::Notify(text) => terminal::notify(&text),
             Effect::Mouse(is_on) => self.guard.set_mouse(is_on),
+            Effect::Pager(text) => {
+                self.settle().await;
+                self.keyboard = None;
+                self.guard.leave();
+                let shown = editor::page(&text).await;
+                self.guard.renew();
+                self.keyboard = Some(Keyboard::new());
+                self.display.clear()?;
+                if let Err(failure) = shown {
+                    runner.run_all(update(model, now(), Msg::Failed(failure)), model);
+                }
+            }
             Effect::Redraw => {
                 self.guard.renew();
                 self.display.clear()?;
@@ -365,7 +377,7 @@ async fn drive(
                 session.end(&model, true).await;
                 return Ok(Ending::Quit);
             }
-            urgent |= matches!(effect, Effect::Suspend | Effect::Redraw | Effect::Editor { .. });
+            urgent |= matches!(effect, Effect::Suspend | Effect::Redraw | Effect::Pager(_) | Effect::Editor { .. });
             if let Some(effect) = front.run(effect, &mut model, &mut runner).await? {
                 runner.run(effect, &model);
             }

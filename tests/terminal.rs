@@ -206,7 +206,7 @@ fn demo_works_from_alert_to_report() {
     s.wait_for("Log patterns");
     s.wait_for("pool exhausted after <*>");
     s.keys("\r");
-    s.wait_for("newest 1000 shown");
+    s.wait_for("the newest 2500 of 2806");
     s.esc();
     s.keys("v");
     s.wait_for("following");
@@ -692,6 +692,62 @@ fn hostile_text_never_controls_the_terminal() {
     s.keys("qq");
     assert_eq!(s.wait_for_exit(), 0);
     s.assert_restored();
+}
+
+/// A file with more lines than the screen holds: a search finds what is not loaded, shows the lines around it, and writes them to a file.
+#[test]
+fn a_search_reaches_lines_that_are_not_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, config) = (folder.path().join("shop.log"), folder.path().join("config.toml"));
+    let now = time::OffsetDateTime::now_utc();
+    let stamp = |secs: i64| {
+        let at = now - time::Duration::seconds(secs);
+        at.format(&time::format_description::well_known::Rfc3339).unwrap()
+    };
+    let words = ["cart opened", "cart closed", "item added", "item removed"];
+    let lines: String = (0..12_000_usize)
+        .map(|n| {
+            let ago = (12_000 - i64::try_from(n).unwrap()) / 6;
+            match n {
+                1000 => format!("{} WARN volume nearly full\n", stamp(ago)),
+                9000 => format!("{} ERROR disk quota exceeded trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n", stamp(ago)),
+                9100 => format!("{} INFO upload retried trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n", stamp(ago)),
+                _ => format!("{} INFO {}\n", stamp(ago), words[n % words.len()]),
+            }
+        })
+        .collect();
+    std::fs::write(&log, lines).unwrap();
+    std::fs::write(&config, format!("[[sources]]\nname = \"shop\"\ntype = \"file\"\npaths = [\"{}\"]\n", log.display())).unwrap();
+    let mut s = Screen::warroom(&["--config", &config.display().to_string()], 120, 30);
+    s.wait_for("Alerts");
+    s.keys("dcheckout is down\r");
+    s.wait_for("investigation is complete");
+    s.keys("4v");
+    s.wait_for("following");
+    s.keys("/quota exceeded\r");
+    s.wait_for("match (1 of 1)");
+    s.wait_for("disk quota exceeded");
+    s.keys("gt");
+    s.wait_for("match (2 of 2)");
+    s.wait_for("upload retried");
+    s.keys("kl");
+    s.wait_for("Logs around");
+    s.wait_for("item added");
+    let file = folder.path().join("around.log");
+    s.keys(&format!("o{}\r", file.display()));
+    s.wait_for("Saved to ");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    assert!(saved.contains("disk quota exceeded") && saved.lines().count() > 100, "{saved}");
+    // Before the window of the incident.
+    s.keys("/nearly full\r");
+    s.wait_for("to search earlier ones");
+    for _ in 0..3 {
+        s.keys("k");
+        s.wait_until_gone("reading …");
+    }
+    s.wait_for("WARN volume nearly full".trim_start_matches("WARN "));
+    s.keys("vqq");
+    assert_eq!(s.wait_for_exit(), 0);
 }
 
 /// Two people work on one incident in a real PostgreSQL store: each sees the other and the other's entries. Without the server

@@ -16,7 +16,7 @@ use regex::bytes::Regex;
 use super::departure::quantile;
 use super::patterns::log_analysis::Side;
 use super::patterns::miner::{self, Mined};
-use crate::telemetry::{Timestamp, clean, time};
+use crate::telemetry::{LogLine, Timestamp, clean, time};
 
 /// Maximum number of lines that are followed, 48 bytes each. Further lines are counted in [`RequestComparison::skipped_lines`].
 pub const MAX_LINES: usize = 4_000_000;
@@ -46,6 +46,21 @@ impl RequestIds {
     /// Finds the ids in a message: `trace_id=…`, `TraceID: …`, `"traceId":"…"` or a `traceparent`, otherwise a request or
     /// correlation id. `None` when the message has none.
     pub fn find(message: &[u8]) -> Option<Self> {
+        let (request, span) = Self::in_message(message)?;
+        Some(Self::new(request, span))
+    }
+
+    /// The id of the request that a line belongs to, as it is written in the message or in a field; `None` if it has none.
+    pub fn written(line: &LogLine) -> Option<String> {
+        let fields = line.fields.iter().map(|(name, value)| format!("{name}={value}"));
+        let texts = std::iter::once(line.message.clone()).chain(fields);
+        texts
+            .into_iter()
+            .find_map(|text| Self::in_message(text.as_bytes()).map(|(request, _)| String::from_utf8_lossy(request).into_owned()))
+    }
+
+    /// The request and the span in a message, as they are written. An empty span means that there is none.
+    fn in_message(message: &[u8]) -> Option<(&[u8], &[u8])> {
         // The names that OpenTelemetry, Zipkin, W3C Trace Context and common loggers use.
         static TRACE: LazyLock<Option<Regex>> = LazyLock::new(|| {
             Regex::new(r#"(?i-u)trace(?:[ _.-]?id["']?\s*[:=]\s*["']?|parent["']?\s*[:=]\s*["']?[0-9a-f]{2}-)([0-9a-f]{8,32})"#)
@@ -63,8 +78,8 @@ impl RequestIds {
             found.get(1).map(|id| id.as_bytes()).filter(|id| id.iter().any(|b| *b != b'0'))
         };
         match first(&TRACE) {
-            Some(trace) => Some(Self::new(trace, first(&SPAN).unwrap_or_default())),
-            None => Some(Self::new(first(&REQUEST)?, b"")),
+            Some(trace) => Some((trace, first(&SPAN).unwrap_or_default())),
+            None => Some((first(&REQUEST)?, &[])),
         }
     }
 

@@ -262,7 +262,13 @@ actions! {
     FilterLogs, "filter-logs", Logs, "filter", "Show only matching lines: word, !word, ~regex", false;
     NextHit, "next-hit", Search, "next match", "Go to the next match", false;
     PreviousHit, "previous-hit", Search, "previous match", "Go to the previous match", false;
-    PatternLines, "pattern-lines", Logs, "lines", "Show the lines of this pattern", false;
+    PatternLines, "pattern-lines", Logs, "open", "Show the lines of this pattern, or all fields of this line", false;
+    LinesAround, "lines-around", Logs, "context", "Show the lines around this one; beyond them, more are read", false;
+    SearchAll, "search-all", Logs, "search all", "Search all lines of the incident's window", false;
+    FollowRequest, "follow-request", Logs, "trace", "Show the lines with the trace or request id of this line", false;
+    FoldLines, "fold-lines", Logs, "fold", "Show repeated lines as one, or each", false;
+    SaveLines, "save-lines", Logs, "save", "Save the shown lines to a file", false;
+    LinesInPager, "lines-in-pager", Logs, "pager", "Open the shown lines in lnav, or else in $PAGER", false;
     LogView, "log-view", Logs, "patterns/lines", "Switch between log patterns and live logs", false;
     Follow, "follow", Logs, "follow", "Start or stop following the end", false;
     OnlyErrors, "only-errors", Logs, "errors", "Show only errors", false;

@@ -3,17 +3,65 @@
 use std::collections::VecDeque;
 
 use super::board::Filter;
+use super::msg::LineRequest;
 use crate::telemetry::log::Batch;
-use crate::telemetry::{LogLine, Timestamp};
+use crate::telemetry::{LogLine, Timestamp, Window};
 
 /// The number of lines that are kept.
 pub(crate) const MAX_LINES: usize = 5000;
 
-/// The state of the live logs. Lines are numbered from 0 in the order in which they arrived.
+/// Lines that were read from the sources rather than followed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct History {
+    /// The request that was answered last, or is being answered.
+    pub request: LineRequest,
+    pub is_reading: bool,
+    /// The part of time that the lines are from.
+    pub read: Window,
+    /// The number of lines that were looked through; more than are kept if only some of them match.
+    pub searched: usize,
+    /// What could not be read.
+    pub gaps: Vec<String>,
+    /// Whether the tab showed patterns before.
+    pub was_patterns: bool,
+}
+
+/// A row of the lines: the last of lines that say the same, and how many they are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LineRow<'a> {
+    pub number: u64,
+    pub line: &'a LogLine,
+    /// The number of lines in a row that differ in numbers only.
+    pub repeats: usize,
+    pub is_selected: bool,
+}
+
+/// A line with the key by which it is folded.
+#[derive(Clone, Debug)]
+struct Kept {
+    line: LogLine,
+    key: u64,
+}
+
+impl Kept {
+    fn new(line: LogLine) -> Self {
+        use std::hash::{Hash, Hasher};
+        let mut hasher = std::hash::DefaultHasher::new();
+        (line.service.as_deref(), line.level).hash(&mut hasher);
+        // Numbers, and what is written with digits such as ids, are what repeated lines differ in.
+        for word in line.message.split_whitespace() {
+            let word = if word.bytes().any(|b| b.is_ascii_digit()) { "0" } else { word };
+            word.hash(&mut hasher);
+        }
+        Self { key: hasher.finish(), line }
+    }
+}
+
+/// The state of the live logs, or of lines that were read. Lines are numbered from 0 in the order in which they arrived.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "switches that a user turns on and off independently")]
 pub(crate) struct Logs {
-    ring: VecDeque<LogLine>,
+    ring: VecDeque<Kept>,
     /// The number of lines received so far. The number of the first kept line is `taken - ring.len()`.
     taken: u64,
     /// The number of lines that were dropped before they could be shown.
@@ -24,6 +72,10 @@ pub(crate) struct Logs {
     pub is_following: bool,
     pub only_errors: bool,
     pub wrap: bool,
+    /// Whether lines in a row that say the same are shown as one.
+    pub folds: bool,
+    /// What was read; `None` for live logs.
+    pub history: Option<History>,
     pub filter: String,
     /// The current search: highlighted, and navigated with next and previous. It hides nothing.
     pub search: String,
@@ -77,6 +129,8 @@ impl Default for Logs {
             is_following: true,
             only_errors: false,
             wrap: false,
+            folds: true,
+            history: None,
             filter: String::new(),
             search: String::new(),
             searches: InputHistory::default(),
@@ -106,12 +160,95 @@ impl Logs {
         let skip = batch.lines.len().saturating_sub(MAX_LINES);
         let overflow = (self.ring.len() + batch.lines.len() - skip).saturating_sub(MAX_LINES);
         self.ring.drain(..overflow.min(self.ring.len()));
-        self.ring.extend(batch.lines.into_iter().skip(skip));
+        self.ring.extend(batch.lines.into_iter().skip(skip).map(Kept::new));
+    }
+
+    /// The lines of a history, with the search, the filter and the switches of these logs.
+    pub(crate) fn begin_history(&self, history: History) -> Self {
+        Self {
+            ring: VecDeque::new(),
+            taken: 0,
+            dropped: 0,
+            is_live: false,
+            is_following: false,
+            only_errors: false,
+            history: Some(history),
+            selected: None,
+            ..self.clone()
+        }
+    }
+
+    /// Replaces the lines, and selects the one nearest to a time; the last one without a time.
+    pub(crate) fn fill(&mut self, lines: Vec<LogLine>, near: Option<Timestamp>) {
+        let skip = lines.len().saturating_sub(MAX_LINES);
+        self.ring = lines.into_iter().skip(skip).map(Kept::new).collect();
+        self.taken = u64::try_from(self.ring.len()).unwrap_or(0);
+        let distance = |at: Timestamp, near: Timestamp| at.since(near).max(near.since(at));
+        let nearest = near.and_then(|near| {
+            let timed = self.ring.iter().enumerate().filter_map(|(i, kept)| Some((i, distance(kept.line.at?, near))));
+            timed.min_by_key(|(_, d)| *d).map(|(i, _)| i)
+        });
+        let place = nearest.or_else(|| self.ring.len().checked_sub(1));
+        (self.selected, self.is_following) = (place.and_then(|p| u64::try_from(p).ok()), false);
+    }
+
+    /// Adds lines before the first one. Those beyond [`MAX_LINES`] are dropped at the end.
+    pub(crate) fn prepend(&mut self, lines: Vec<LogLine>) {
+        let first = self.first_number();
+        let added = u64::try_from(lines.len()).unwrap_or(0);
+        self.selected = self.selected.map(|s| s + added);
+        for line in lines.into_iter().rev() {
+            self.ring.push_front(Kept::new(line));
+        }
+        self.ring.truncate(MAX_LINES);
+        self.taken = first + u64::try_from(self.ring.len()).unwrap_or(0);
+    }
+
+    /// Whether further lines would displace others.
+    pub(crate) fn is_full(&self) -> bool {
+        self.ring.len() == MAX_LINES
+    }
+
+    /// The times of the first and the last line that have one.
+    pub(crate) fn span(&self) -> Option<Window> {
+        let first = self.ring.iter().find_map(|k| k.line.at)?;
+        let last = self.ring.iter().rev().find_map(|k| k.line.at)?;
+        Some(Window::new(first, last.max(first)))
+    }
+
+    /// The kept lines, oldest first.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &LogLine> {
+        self.ring.iter().map(|k| &k.line)
+    }
+
+    /// The lines that filter and level show, oldest first.
+    pub(crate) fn shown_lines(&self) -> Vec<&LogLine> {
+        let filter = Filter::new(&self.filter);
+        self.lines().filter(|l| self.is_shown(l, &filter)).collect()
+    }
+
+    /// The number of shown lines that match the search, and the position of the selected one among them, counted from 1.
+    pub(crate) fn hits(&self) -> (Option<usize>, usize) {
+        let (filter, search, first) = (Filter::new(&self.filter), Filter::new(&self.search), self.first_number());
+        let is_hit = |k: &Kept| self.is_shown(&k.line, &filter) && search.matches(&searchable_text(&k.line));
+        let (mut place, mut all) = (None, 0);
+        for (i, _) in self.ring.iter().enumerate().filter(|(_, k)| is_hit(k)) {
+            all += 1;
+            if self.selected == Some(first + u64::try_from(i).unwrap_or(0)) && !self.is_following {
+                place = Some(all);
+            }
+        }
+        (place, all)
+    }
+
+    /// The number of the first kept line.
+    fn first_number(&self) -> u64 {
+        self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0))
     }
 
     /// Merges earlier lines by time. The selected line stays selected.
     fn add_backlog(&mut self, past: Vec<LogLine>) {
-        let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
+        let first = self.first_number();
         let place = self.selected.and_then(|s| usize::try_from(s.checked_sub(first)?).ok());
         self.taken += u64::try_from(past.len()).unwrap_or(0);
         // A line without a time, or with an earlier time than its predecessor, stays after its predecessor.
@@ -122,13 +259,13 @@ impl Logs {
         let (mut last, mut before) = (Timestamp::default(), Timestamp::default());
         let mut all: Vec<(Timestamp, Option<usize>, LogLine)> =
             past.into_iter().map(|line| (key(&mut last, &line), None, line)).collect();
-        all.extend(self.ring.drain(..).enumerate().map(|(i, line)| (key(&mut before, &line), Some(i), line)));
+        all.extend(self.ring.drain(..).enumerate().map(|(i, kept)| (key(&mut before, &kept.line), Some(i), kept.line)));
         all.sort_by_key(|(at, ..)| *at);
         let skip = all.len().saturating_sub(MAX_LINES);
         if let Some(row) = place.and_then(|place| all.iter().position(|(_, i, _)| *i == Some(place))) {
             self.selected = Some(first + u64::try_from(row).unwrap_or(0));
         }
-        self.ring = all.into_iter().skip(skip).map(|(.., line)| line).collect();
+        self.ring = all.into_iter().skip(skip).map(|(.., line)| Kept::new(line)).collect();
     }
 
     /// The number of lines received so far.
@@ -143,34 +280,63 @@ impl Logs {
         self.filter.is_empty() || filter.matches(&searchable_text(line))
     }
 
-    /// The lines to show with their numbers: at most `most`, oldest first. They end at the newest line or, when the view
-    /// does not follow, half a screen (`most / 2`) after the selected line.
-    pub(crate) fn window(&self, most: usize) -> Vec<(u64, &LogLine)> {
-        let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
-        let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
-        let end = match self.selected.filter(|_| !self.is_following) {
-            Some(selected) => {
-                let place = usize::try_from(selected.saturating_sub(first)).unwrap_or(0);
-                (place + most / 2 + 1).min(self.ring.len())
-            }
-            None => self.ring.len(),
-        };
+    /// The rows to show: at most `most`, oldest first. They end at the newest line or, when the view does not follow, half a screen
+    /// (`most / 2`) after the selected line. Where the lines before do not fill the screen, those after do.
+    pub(crate) fn window(&self, most: usize) -> Vec<LineRow<'_>> {
+        let first = self.first_number();
+        let selected = self.selected.filter(|_| !self.is_following).and_then(|s| usize::try_from(s.checked_sub(first)?).ok());
         let filter = Filter::new(&self.filter);
-        let mut lines: Vec<(u64, &LogLine)> = (0..end)
-            .rev()
-            .filter_map(|i| self.ring.get(i).map(|l| (number(i), l)))
-            .filter(|(_, l)| self.is_shown(l, &filter))
-            .take(most)
-            .collect();
-        lines.reverse();
-        lines
+        let start = selected.map_or(self.ring.len(), |at| (at + 1).min(self.ring.len()));
+        // The rows after the selected one, then those up to it.
+        let mut after = VecDeque::new();
+        self.rows(&mut (start..self.ring.len()), &filter, most, &mut after);
+        let mut rows = VecDeque::new();
+        self.rows(&mut (0..start).rev(), &filter, most, &mut rows);
+        rows.make_contiguous().reverse();
+        // A run of equal lines around the selected one is one row.
+        if let (Some(last), Some(next)) = (rows.back_mut(), after.front())
+            && self.folds
+            && last.1 == next.1
+        {
+            (last.0, last.2) = (next.0, last.2 + next.2);
+            after.pop_front();
+        }
+        let place = rows.len().saturating_sub(1);
+        rows.extend(after);
+        let end = if selected.is_some() { (place + most / 2 + 1).max(most).min(rows.len()) } else { rows.len() };
+        let begin = end.saturating_sub(most);
+        let row = |(n, (at, _, repeats)): (usize, (usize, u64, usize))| {
+            let number = first + u64::try_from(at).unwrap_or(0);
+            let kept = self.ring.get(at)?;
+            Some(LineRow { number, line: &kept.line, repeats, is_selected: selected.is_some() && n == place })
+        };
+        rows.into_iter().enumerate().take(end).skip(begin).filter_map(row).collect()
+    }
+
+    /// Collects rows from lines in this order, at most `most`: the position of the newest line, its key, and the number of lines.
+    fn rows(
+        &self,
+        order: &mut dyn Iterator<Item = usize>,
+        filter: &Filter,
+        most: usize,
+        rows: &mut VecDeque<(usize, u64, usize)>,
+    ) {
+        for at in order {
+            let Some(kept) = self.ring.get(at).filter(|k| self.is_shown(&k.line, filter)) else { continue };
+            let count = rows.len();
+            match rows.back_mut() {
+                Some(last) if self.folds && last.1 == kept.key => (last.0, last.2) = (last.0.max(at), last.2 + 1),
+                _ if count == most => return,
+                _ => rows.push_back((at, kept.key, 1)),
+            }
+        }
     }
 
     /// The selected line, or else the newest line.
     pub(crate) fn current(&self) -> Option<&LogLine> {
-        let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
+        let first = self.first_number();
         let selected = self.selected.or_else(|| self.taken.checked_sub(1))?;
-        self.ring.get(usize::try_from(selected.checked_sub(first)?).ok()?)
+        self.ring.get(usize::try_from(selected.checked_sub(first)?).ok()?).map(|k| &k.line)
     }
 
     /// Selects a line by its number, and stops following.
@@ -178,21 +344,24 @@ impl Logs {
         (self.selected, self.is_following) = (Some(number), false);
     }
 
-    /// Moves the selection by a number of visible lines and stops following. Moving past the end follows again.
-    pub(crate) fn step(&mut self, by: isize) {
-        self.move_selection(by.unsigned_abs(), by > 0, |_| true);
+    /// Moves the selection by a number of rows and stops following. Moving past the end of live logs follows again. Returns whether
+    /// another line is selected.
+    pub(crate) fn step(&mut self, by: isize) -> bool {
+        let before = (self.selected, self.is_following);
+        self.move_selection(by.unsigned_abs(), by > 0, self.folds, |_| true);
+        (self.selected, self.is_following) != before
     }
 
     /// Selects the next or previous error.
     pub(crate) fn go_to_error(&mut self, forward: bool) {
-        self.move_selection(1, forward, LogLine::is_error);
+        self.move_selection(1, forward, false, LogLine::is_error);
     }
 
     /// Selects the next or previous line that matches the search; `false` if there is none.
     pub(crate) fn go_to_hit(&mut self, forward: bool) -> bool {
         let search = Filter::new(&self.search);
         let before = (self.selected, self.is_following);
-        self.move_selection(1, forward, |line| search.matches(&searchable_text(line)));
+        self.move_selection(1, forward, false, |line| search.matches(&searchable_text(line)));
         // After the last match, stay there instead of jumping to the end.
         if self.is_following && !before.1 {
             (self.selected, self.is_following) = before;
@@ -211,31 +380,52 @@ impl Logs {
         is_here || self.go_to_hit(false) || self.go_to_hit(true)
     }
 
-    /// Moves the selection over `steps` visible lines that satisfy `accept`. Moving forward past the last one follows the end.
-    fn move_selection(&mut self, steps: usize, forward: bool, accept: impl Fn(&LogLine) -> bool) {
-        let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
+    /// Moves the selection over `steps` lines that satisfy `accept`, or over such rows. Moving forward past the last one follows the
+    /// end of live logs.
+    fn move_selection(&mut self, steps: usize, forward: bool, by_row: bool, accept: impl Fn(&LogLine) -> bool) {
+        let first = self.first_number();
         let start = self.selected.unwrap_or(self.taken).clamp(first, self.taken);
         let place = usize::try_from(start - first).unwrap_or(0);
-        let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
         let filter = Filter::new(&self.filter);
-        let hits = |i: &usize| self.ring.get(*i).is_some_and(|l| self.is_shown(l, &filter) && accept(l));
-        let found: Vec<usize> = if forward {
-            (place + 1..self.ring.len()).filter(hits).take(steps).collect()
-        } else {
-            (0..place.min(self.ring.len())).rev().filter(hits).take(steps).collect()
-        };
-        if let Some(last) = found.last() {
-            self.selected = Some(number(*last));
-            self.is_following = false;
-        } else if forward {
-            self.is_following = true;
-            self.selected = None;
+        let length = self.ring.len();
+        let (mut found, mut left) = (None, steps);
+        let mut key = self.ring.get(place).map(|k| k.key);
+        let mut order: Box<dyn Iterator<Item = usize>> =
+            if forward { Box::new(place + 1..length) } else { Box::new((0..place.min(length)).rev()) };
+        for at in order.by_ref() {
+            let Some(kept) = self.ring.get(at).filter(|k| self.is_shown(&k.line, &filter)) else { continue };
+            let is_same_row = by_row && key == Some(kept.key);
+            if is_same_row {
+                // Forward, a row is represented by its last line.
+                if forward && found.is_some() && accept(&kept.line) {
+                    found = Some(at);
+                }
+                continue;
+            }
+            if left == 0 {
+                break;
+            }
+            key = Some(kept.key);
+            if accept(&kept.line) {
+                (found, left) = (Some(at), left - 1);
+            }
+        }
+        drop(order);
+        match found {
+            Some(at) => {
+                self.selected = Some(first + u64::try_from(at).unwrap_or(0));
+                self.is_following = false;
+            }
+            None if forward && self.history.is_none() => {
+                (self.is_following, self.selected) = (true, None);
+            }
+            None => {}
         }
     }
 }
 
 /// The text that filter and search match, in lower case.
-fn searchable_text(line: &LogLine) -> String {
+pub(crate) fn searchable_text(line: &LogLine) -> String {
     format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message).to_lowercase()
 }
 
@@ -245,7 +435,7 @@ mod tests {
 
     #[test]
     fn search_selects_matches_and_keeps_the_other_lines() {
-        let mut logs = Logs::default();
+        let mut logs = Logs { folds: false, ..Logs::default() };
         let lines = (0..50).map(|i| LogLine::plain(if i % 10 == 3 { format!("Pool full {i}") } else { format!("line {i}") }));
         logs.add(Batch { lines: lines.collect(), ..Batch::default() });
         logs.search = "pool".to_owned();
@@ -257,7 +447,7 @@ mod tests {
         assert!(logs.go_to_hit(true) && logs.go_to_hit(true));
         assert!(!logs.go_to_hit(true), "there is no match after the last one");
         assert_eq!((at(&logs).as_str(), logs.is_following), ("Pool full 43", false));
-        let shown: Vec<&str> = logs.window(20).iter().map(|(_, l)| l.message.as_str()).collect();
+        let shown: Vec<&str> = logs.window(20).iter().map(|row| row.line.message.as_str()).collect();
         assert!(shown.contains(&"line 42") && shown.contains(&"line 44"), "{shown:?}");
         logs.search = "nowhere".to_owned();
         assert!(!logs.search_from_here());
@@ -268,7 +458,7 @@ mod tests {
     fn a_backlog_is_merged_by_time() {
         let line = |secs: i64, text: &str| LogLine { at: Some(Timestamp::from_secs(secs)), ..LogLine::plain(text.to_owned()) };
         let past = |lines: Vec<LogLine>| Batch { lines, is_backlog: true, ..Batch::default() };
-        let shown = |logs: &Logs| logs.window(20).iter().map(|(_, l)| l.message.clone()).collect::<Vec<_>>();
+        let shown = |logs: &Logs| logs.window(20).iter().map(|row| row.line.message.clone()).collect::<Vec<_>>();
         let mut logs = Logs::default();
         logs.reset();
         logs.add(past(vec![line(10, "a"), LogLine::plain("\tat a".to_owned()), line(30, "c")]));
@@ -286,6 +476,51 @@ mod tests {
     }
 
     #[test]
+    fn repeated_lines_are_one_row_and_a_step() {
+        let mut logs = Logs::default();
+        let texts = (0..300).map(|i| match i {
+            0..100 => format!("GET /cart {i} ms"),
+            100 => "pool exhausted".to_owned(),
+            _ => format!("retry {i} of req-{i}"),
+        });
+        logs.add(Batch { lines: texts.map(LogLine::plain).collect(), ..Batch::default() });
+        let rows = |logs: &Logs| -> Vec<(String, usize, bool)> {
+            logs.window(20).iter().map(|r| (r.line.message.clone(), r.repeats, r.is_selected)).collect()
+        };
+        let row = |text: &str, repeats, is_selected| (text.to_owned(), repeats, is_selected);
+        let all = [row("GET /cart 99 ms", 100, false), row("pool exhausted", 1, false), row("retry 299 of req-299", 199, false)];
+        assert_eq!(rows(&logs), all);
+        logs.step(-1);
+        assert_eq!(logs.current().unwrap().message, "retry 299 of req-299");
+        logs.step(-1);
+        assert_eq!(rows(&logs)[1], row("pool exhausted", 1, true));
+        logs.step(-1);
+        assert_eq!(
+            (logs.current().unwrap().message.as_str(), &rows(&logs)[0]),
+            ("GET /cart 99 ms", &row("GET /cart 99 ms", 100, true))
+        );
+        logs.step(1);
+        logs.step(1);
+        assert_eq!(logs.current().unwrap().message, "retry 299 of req-299", "the last of the row");
+        // A match inside a row selects the row.
+        logs.search = "req-200".to_owned();
+        assert!(logs.search_from_here());
+        assert_eq!(rows(&logs)[2], row("retry 299 of req-299", 199, true));
+        assert_eq!(logs.hits(), (Some(1), 1));
+        logs.folds = false;
+        assert_eq!(logs.window(20).len(), 20);
+    }
+
+    #[test]
+    fn the_first_lines_fill_the_screen() {
+        let mut logs = Logs { folds: false, ..Logs::default() };
+        logs.add(Batch { lines: (0..100).map(|i| LogLine::plain(format!("{i}"))).collect(), ..Batch::default() });
+        logs.step(-10_000);
+        let shown: Vec<String> = logs.window(20).iter().map(|r| r.line.message.clone()).collect();
+        assert_eq!((shown.len(), shown[0].as_str(), shown[19].as_str()), (20, "0", "19"));
+    }
+
+    #[test]
     fn recalls_previous_texts() {
         let mut history = InputHistory::default();
         for t in ["a", "b", "a", ""] {
@@ -299,7 +534,7 @@ mod tests {
 
     #[test]
     fn keeps_a_bounded_number_of_lines_and_the_selection() {
-        let mut logs = Logs::default();
+        let mut logs = Logs { folds: false, ..Logs::default() };
         let lines = |from: usize, to: usize| Batch {
             lines: (from..to).map(|i| LogLine::plain(format!("line {i}"))).collect(),
             dropped: 1,
@@ -314,6 +549,6 @@ mod tests {
         assert_eq!(logs.window(usize::MAX).len().max(1), logs.window(usize::MAX).len().clamp(1, MAX_LINES));
         assert_eq!((logs.received(), logs.dropped), (30_000, 3));
         logs.is_following = true;
-        assert_eq!(logs.window(2).iter().map(|(_, l)| l.message.as_str()).collect::<Vec<_>>(), ["line 29998", "line 29999"]);
+        assert_eq!(logs.window(2).iter().map(|row| row.line.message.as_str()).collect::<Vec<_>>(), ["line 29998", "line 29999"]);
     }
 }

@@ -107,7 +107,10 @@ pub(crate) struct Model {
     pub room: Option<Room>,
     /// The rooms that were open before, the most recent one first.
     pub parked: Vec<Room>,
+    /// The lines of the logs tab: the live logs, or a history.
     pub logs: Logs,
+    /// The live logs while the tab shows a history.
+    pub live: Option<Box<Logs>>,
     pub overlay: Option<Overlay>,
     pub toast: Option<Toast>,
     pub banner: Option<String>,
@@ -186,6 +189,7 @@ impl Model {
             room: None,
             parked: Vec::new(),
             logs: Logs::default(),
+            live: None,
             overlay: None,
             toast: None,
             banner: None,

@@ -16,7 +16,7 @@ use crate::prompt::question::Question;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::silence::ListedSilence;
-use crate::telemetry::{Alert, Failure, Labels, Timestamp, Window};
+use crate::telemetry::{Alert, Failure, Labels, LogLine, Timestamp, Window};
 
 /// Something that happened outside, named in the past tense. Its time is passed along with it (see [`super::update()`]).
 #[derive(Clone, Debug)]
@@ -37,6 +37,14 @@ pub(crate) enum Msg {
     Declared(IncidentId, Vec<String>),
     SeriesArrived(String, Result<Option<AlertSeries>, Failure>),
     LogsArrived(Batch),
+    LinesRead(LineRequest, LinesRead),
+    /// Log lines were written to the file with this absolute path.
+    LinesSaved(String),
+    /// The file for log lines already exists. Asks whether to replace it.
+    LinesExist {
+        path: String,
+        text: String,
+    },
     Progressed(IncidentId, String),
     Investigated(IncidentId),
     /// The requests to models about an incident: a title, details and the text of each.
@@ -160,11 +168,16 @@ pub(crate) enum Effect {
         command: Box<Command>,
         at: Option<Timestamp>,
     },
-    /// Reads the lines of a log pattern.
-    PatternLines {
-        template: String,
-        window: Window,
+    /// Reads log lines from the sources.
+    ReadLines(LineRequest),
+    /// Writes log lines to a file. An existing file is replaced only if `replace` is set.
+    SaveLines {
+        path: String,
+        text: String,
+        replace: bool,
     },
+    /// Shows a text in lnav, or else in the user's pager.
+    Pager(String),
     Similar(IncidentId),
     OnCall,
     /// Builds the exact command that would page someone, for confirmation.
@@ -181,8 +194,6 @@ pub(crate) enum Effect {
     Custom(CustomEffect),
     /// Reads again whether the mitigations that were done worked.
     JudgeMitigations(IncidentId),
-    /// Reads the log lines around a time from the sources.
-    LogsAt(Timestamp),
     /// Announces which incident room the user has open; `None` for none.
     Enter(Option<IncidentId>),
     /// Investigates over the incident's window, or over this length before its end.
@@ -223,6 +234,40 @@ pub(crate) enum Effect {
     FetchSeries(Box<Alert>),
     FollowLogs,
     StopLogs,
+}
+
+/// Log lines to read from the sources.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LineRequest {
+    pub what: Lines,
+    pub window: Window,
+    /// Only those that match this search: words, or a regular expression behind `~`.
+    pub search: Option<String>,
+}
+
+/// Which lines of a window are meant.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Lines {
+    /// All, because this time is of interest.
+    Around(Timestamp),
+    /// All, before those that are shown.
+    Earlier,
+    /// All, after those that are shown.
+    Later,
+    /// Those of a pattern.
+    Pattern(String),
+    /// Those that match the search.
+    Matching,
+}
+
+/// Log lines that were read, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct LinesRead {
+    pub lines: Vec<LogLine>,
+    /// The number of lines that were looked through.
+    pub searched: usize,
+    /// What could not be read, and why.
+    pub gaps: Vec<String>,
 }
 
 /// A step of a playbook in an incident, and how it is to be run.

@@ -50,6 +50,8 @@ pub(crate) enum Purpose {
     /// Why a text is sent although its wording has open points.
     SendOverride(Box<SendCall>),
     ExportPath,
+    /// The file that these log lines are written to.
+    SaveLines(String),
     Filter,
     /// A search in the logs. It hides nothing.
     Search,
@@ -70,6 +72,7 @@ impl Purpose {
             | Self::SendTarget(_)
             | Self::SendOverride(_)
             | Self::ExportPath
+            | Self::SaveLines(_)
             | Self::Filter
             | Self::Search => false,
         }

@@ -76,7 +76,13 @@ pub(crate) fn items(model: &Model, query: &str) -> Vec<Item> {
         .into_iter()
         .filter_map(|item| {
             let bonus = recency(&item).map_or(0, |at| RECENT_BONUS.saturating_sub(u32::try_from(at).unwrap_or(u32::MAX)));
-            let score = pattern.score(Utf32Str::new(&item.text, &mut buffer), &mut matcher)?;
+            let score = pattern.score(Utf32Str::new(&item.text, &mut buffer), &mut matcher);
+            // Another word for it counts less than its own.
+            let score = score.or_else(|| {
+                let Entry::Action { .. } = item.entry else { return None };
+                let others = super::synonyms::of(&item.text);
+                pattern.score(Utf32Str::new(&others, &mut buffer), &mut matcher).map(|score| score / 2)
+            })?;
             Some((score + bonus, item))
         })
         .collect();

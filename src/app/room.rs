@@ -276,7 +276,7 @@ impl Room {
 
     /// Whether `esc` clears something here: a filter, a search, a selection, or a question that is being answered.
     pub(crate) fn can_go_back(&self, logs: &super::logs::Logs) -> bool {
-        let is_in_logs = self.tab == Tab::Logs && !(logs.search.is_empty() && logs.filter.is_empty());
+        let is_in_logs = self.tab == Tab::Logs && !(logs.search.is_empty() && logs.filter.is_empty() && logs.history.is_none());
         let is_selected = self.tab == Tab::Assistant && self.conversation.selected.is_some();
         self.streaming.is_some() || !self.filter.is_empty() || is_in_logs || is_selected
     }

@@ -1,6 +1,6 @@
 //! The state machine: a message changes the model and returns the effects to run. No I/O, no clock.
 //!
-//! Imports run in one direction: `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `common`.
+//! Imports run in one direction: `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `history` → `common`.
 
 mod common;
 mod conversation;
@@ -8,6 +8,7 @@ mod cursor;
 mod custom;
 mod dialogs;
 mod go;
+mod history;
 mod keys;
 mod lists;
 mod logs;
@@ -31,6 +32,7 @@ use crate::prompt::Delta;
 use crate::telemetry::words::count;
 use crate::telemetry::{Failure, Timestamp};
 use go::{PREVIEW, open_room, refresh_tab};
+pub(crate) use history::title as history_title;
 pub(crate) use lists::action_for;
 pub(crate) use logs::is_hit;
 pub(crate) use silences::ending_soon;
@@ -86,7 +88,19 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::LogsArrived(batch) => {
-            model.logs.add(batch);
+            // Live logs are followed on while the tab shows a history.
+            model.live.as_deref_mut().unwrap_or(&mut model.logs).add(batch);
+            Vec::new()
+        }
+        Msg::LinesRead(request, found) => history::lines_read(model, request, found),
+        Msg::LinesSaved(path) => {
+            model.say(Tone::Good, format!("Saved to {path}"));
+            Vec::new()
+        }
+        Msg::LinesExist { path, text } => {
+            let lines = vec![format!("{path} already exists. Replace it?")];
+            let effect = Effect::SaveLines { path, text, replace: true };
+            model.overlay = Some(super::Overlay::Confirm(ConfirmDialog::new("Replace file", lines, effect)));
             Vec::new()
         }
         Msg::Progressed(id, text) => {
@@ -170,9 +184,6 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::StoreChanged(state) => store_changed(model, state),
         Msg::TextReady(title, text) => {
-            if model.toast.as_ref().is_some_and(|t| t.text == logs::READING) {
-                model.toast = None;
-            }
             // Do not replace anything that was opened in the meantime.
             if model.overlay.is_none() {
                 model.overlay = Some(super::Overlay::Text { title, text, scroll: 0 });

@@ -9,76 +9,68 @@ use crate::analysis::patterns;
 use crate::evidence::Redactor;
 use crate::sources::{Batch, LogFilter, SourceError, step_for};
 pub use crate::telemetry::series::AlertSeries;
-use crate::telemetry::{Alert, LogLine, Series, Timestamp, Window, words};
+use crate::telemetry::{Alert, LogLine, Series, Window, words};
 
-/// Formats a log line as text, indented.
-fn format_line(line: &LogLine) -> String {
-    let at = line.at.map_or_else(|| "--:--:--".to_owned(), |t| t.clock(time::UtcOffset::UTC));
-    let level = line.level.map_or("", crate::telemetry::Level::word);
-    let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
-    format!("  {at} {level:<5} {service}{}\n", line.message.replace('\n', "\n      "))
+/// The most lines of one time that are shown, from each source; the newest are kept.
+const MAX_SHOWN: usize = 2500;
+
+/// Log lines of every source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundLines {
+    /// Oldest first, redacted.
+    pub lines: Vec<LogLine>,
+    /// The number of lines that were looked through.
+    pub searched: usize,
+    /// What could not be read, and why.
+    pub gaps: Vec<String>,
 }
 
-/// How far before and after a time log lines are shown.
-const CONTEXT_SPAN: std::time::Duration = std::time::Duration::from_mins(1);
-/// The number of lines that are read from each source to find those of a pattern.
-const MAX_LINES: usize = 50_000;
-/// The number of lines of a pattern that are shown for each source; the newest are kept.
-const MAX_PATTERN_LINES: usize = 1000;
-/// The number of lines around a time that are read from each source.
-const MAX_CONTEXT_LINES: usize = 500;
-
 impl Desk {
-    /// The log lines from one minute before to one minute after a time, from every log source, as redacted text. Each line has
-    /// its time, level and service. Includes data gaps and the errors of sources that failed.
-    pub async fn log_context(&self, at: Timestamp) -> String {
-        let window = Window::new(at - CONTEXT_SPAN, at + CONTEXT_SPAN);
-        let mut out = String::new();
-        for source in &self.sources.sources {
-            let Some(logs) = source.logs() else { continue };
-            match logs.lines(&LogFilter::default(), window, MAX_CONTEXT_LINES).await {
-                Ok(answer) => {
-                    out.push_str(&format!("{}: {}\n", source.name(), words::count(answer.value.len(), "line")));
-                    for gap in &answer.gaps {
-                        out.push_str(&format!("({gap})\n"));
+    /// The log lines of a window that `accept` accepts, from every log source, oldest first and redacted. At most the newest 2500 of
+    /// each source. With `is_search`, as many lines are looked through as a source can deliver; without it, no more than are shown.
+    /// The errors of sources that failed are among the gaps. Without a log source, nothing.
+    pub async fn read_lines(&self, window: Window, is_search: bool, accept: impl Fn(&LogLine) -> bool) -> FoundLines {
+        let sources = self.sources.sources.iter().filter(|s| s.logs().is_some());
+        let answers = futures_util::future::join_all(sources.map(|source| async move {
+            let Some(logs) = source.logs() else { return (source.name(), None) };
+            let limit = if is_search { logs.max_lines() } else { MAX_SHOWN };
+            (source.name(), Some(logs.lines(&LogFilter::default(), window, limit).await))
+        }));
+        let mut found = FoundLines::default();
+        let mut last_of_source = Vec::new();
+        for (name, answer) in answers.await {
+            match answer {
+                None => {}
+                Some(Err(error)) => found.gaps.push(format!("{name}: {error}")),
+                Some(Ok(answer)) => {
+                    found.searched += answer.value.len();
+                    found.gaps.extend(answer.gaps.into_iter().map(|gap| format!("{name}: {gap}")));
+                    let lines: Vec<LogLine> = answer.value.into_iter().filter(&accept).collect();
+                    let skipped = lines.len().saturating_sub(MAX_SHOWN);
+                    if skipped > 0 {
+                        found
+                            .gaps
+                            .push(format!("{name}: the newest {MAX_SHOWN} of {} are shown", words::count(lines.len(), "line")));
                     }
-                    for line in &answer.value {
-                        out.push_str(&format_line(line));
-                    }
+                    // A line without a time stays after the one before it.
+                    let mut last = window.start;
+                    last_of_source.extend(lines.into_iter().skip(skipped).map(|line| {
+                        last = line.at.unwrap_or(last);
+                        (last, line)
+                    }));
                 }
-                Err(e) => out.push_str(&format!("{}: {e}\n", source.name())),
             }
         }
-        if out.is_empty() { "No log source is configured.".to_owned() } else { Redactor::new().redact_text(&out).into_owned() }
+        last_of_source.sort_by_key(|(at, _)| *at);
+        let mut redactor = Redactor::new();
+        found.lines = last_of_source.into_iter().map(|(_, line)| redacted(&mut redactor, line)).collect();
+        found
     }
 
-    /// The log lines in a window that match a template, from every log source, as redacted text. At most the newest 1000 lines
-    /// of each source. Includes data gaps and the errors of sources that failed.
-    pub async fn lines_matching(&self, template: &str, window: Window) -> String {
-        let Some(matcher) = patterns::matcher(template) else {
-            return "This pattern matches every line. Open the logs around an entry of the timeline instead.".to_owned();
-        };
-        let mut out = String::new();
-        for source in &self.sources.sources {
-            let Some(logs) = source.logs() else { continue };
-            match logs.lines(&LogFilter::default(), window, MAX_LINES).await {
-                Ok(answer) => {
-                    let matching: Vec<&LogLine> =
-                        answer.value.iter().filter(|l| matcher.is_match(l.message.lines().next().unwrap_or(""))).collect();
-                    let skipped = matching.len().saturating_sub(MAX_PATTERN_LINES);
-                    out.push_str(&format!("{}: {}", source.name(), words::count(matching.len(), "line")));
-                    out.push_str(&if skipped > 0 { format!(", newest {MAX_PATTERN_LINES} shown\n") } else { "\n".to_owned() });
-                    for gap in &answer.gaps {
-                        out.push_str(&format!("({gap})\n"));
-                    }
-                    for line in matching.iter().skip(skipped) {
-                        out.push_str(&format_line(line));
-                    }
-                }
-                Err(e) => out.push_str(&format!("{}: {e}\n", source.name())),
-            }
-        }
-        if out.is_empty() { "No log source is configured.".to_owned() } else { Redactor::new().redact_text(&out).into_owned() }
+    /// The matcher of a pattern; `None` if the pattern matches every line.
+    pub fn matches_pattern(template: &str) -> Option<impl Fn(&LogLine) -> bool> {
+        let matcher = patterns::matcher(template)?;
+        Some(move |line: &LogLine| matcher.is_match(line.message.lines().next().unwrap_or("")))
     }
 
     /// Evaluates the expression of an alert's rule over a window, and returns the series that have the labels of the alert.
@@ -122,4 +114,17 @@ impl Desk {
         }
         tasks
     }
+}
+
+/// A line without secrets and personal data.
+fn redacted(redactor: &mut Redactor, mut line: LogLine) -> LogLine {
+    if let std::borrow::Cow::Owned(text) = redactor.redact_text(&line.message) {
+        line.message = text;
+    }
+    for value in line.fields.values_mut() {
+        if let std::borrow::Cow::Owned(text) = redactor.redact_text(value) {
+            *value = text;
+        }
+    }
+    line
 }

@@ -1,4 +1,4 @@
-//! Runs the user's editor on a text.
+//! Runs the user's editor or pager on a text.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -19,11 +19,11 @@ fn command() -> OsString {
 struct Draft(PathBuf);
 
 impl Draft {
-    fn create(text: &str) -> std::io::Result<Self> {
+    fn create(text: &str, ending: &str) -> std::io::Result<Self> {
         let folder = std::env::temp_dir();
         let mut last = None;
         for attempt in 0..100 {
-            let path = folder.join(format!("warroom-{}-{attempt}.md", std::process::id()));
+            let path = folder.join(format!("warroom-{}-{attempt}.{ending}", std::process::id()));
             let mut options = std::fs::OpenOptions::new();
             options.write(true).create_new(true);
             #[cfg(unix)]
@@ -59,7 +59,7 @@ impl Drop for Draft {
 pub(super) async fn edit(text: &str) -> Result<String, Failure> {
     let failed =
         |what: String| Failure::new(what).advise("Set $VISUAL or $EDITOR to an editor that waits until the file is closed.");
-    let draft = Draft::create(text).map_err(|e| failed(format!("the text could not be written to a file: {e}")))?;
+    let draft = Draft::create(text, "md").map_err(|e| failed(format!("the text could not be written to a file: {e}")))?;
     let command = command();
     let shown = command.to_string_lossy().into_owned();
     // The shell splits the variable, which may have arguments, as other programs do.
@@ -73,4 +73,22 @@ pub(super) async fn edit(text: &str) -> Result<String, Failure> {
     }
     let bytes = std::fs::read(draft.path()).map_err(|e| failed(format!("the edited file could not be read: {e}")))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Shows a text in lnav if it is installed, or else in the user's pager. The terminal must be restored first.
+///
+/// # Errors
+/// If the file cannot be written, or no pager can be run.
+pub(super) async fn page(text: &str) -> Result<(), Failure> {
+    let failed = |what: String| Failure::new(what).advise("Install lnav, or set $PAGER.");
+    let draft = Draft::create(text, "log").map_err(|e| failed(format!("the lines could not be written to a file: {e}")))?;
+    // The shell looks for the programs and splits the variable, which may have arguments.
+    let line = r#"if command -v lnav >/dev/null 2>&1; then exec lnav "$1"; else eval "${PAGER:-less}" '"$1"'; fi"#;
+    let status = tokio::process::Command::new("sh").arg("-c").arg(line).arg("warroom").arg(draft.path()).status().await;
+    match status {
+        // A pager that was left with an interrupt reports that.
+        Ok(status) if status.code() != Some(127) => Ok(()),
+        Ok(_) => Err(failed("no pager was found".to_owned())),
+        Err(e) => Err(failed(format!("the pager could not be run: {e}"))),
+    }
 }

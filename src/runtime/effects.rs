@@ -1,6 +1,7 @@
 //! Runs effects: each becomes a task that calls the desk and sends the result back as a message.
 
 mod custom;
+mod lines;
 mod sending;
 mod silences;
 mod steps;
@@ -219,14 +220,8 @@ impl Runner {
                     let _quitting = messages.send(Msg::UrlOpened(url, is_open)).await;
                 });
             }
-            Effect::PatternLines { template, window } => self.request(move |desk| async move {
-                let title = format!("Lines of '{}'", crate::telemetry::clean::truncate(&template, 60));
-                Ok(Msg::TextReady(title, desk.lines_matching(&template, window).await))
-            }),
-            Effect::LogsAt(at) => self.request(move |desk| async move {
-                let title = format!("Logs around {} UTC", at.date_clock());
-                Ok(Msg::TextReady(title, desk.log_context(at).await))
-            }),
+            Effect::ReadLines(request) => self.request(move |desk| lines::read(desk, request)),
+            Effect::SaveLines { path, text, replace } => self.request(move |_| lines::save(path, text, replace)),
             Effect::Declare { .. } => self.declare(effect, &model.user),
             Effect::Run { id, ref command, at } => {
                 let mut command = (**command).clone();
@@ -249,6 +244,7 @@ impl Runner {
             | Effect::Copy(_)
             | Effect::Notify(_)
             | Effect::Mouse(_)
+            | Effect::Pager(_)
             | Effect::Editor { .. } => {
                 tracing::error!(?effect, "an effect on the terminal reached the task runner");
             }

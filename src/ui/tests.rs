@@ -644,6 +644,19 @@ fn the_help_shows_the_keys_that_contain_what_is_typed() {
     assert!(screen.contains("s            Change the severity") && !screen.contains("Write a note"), "{screen}");
     press(&mut model, 'z');
     assert!(draw(&model, 80, 24).contains("No key of this view matches."));
+    press(&mut model, '⎋');
+    press(&mut model, '?');
+    "mute".chars().for_each(|key| press(&mut model, key));
+    assert!(draw(&model, 80, 24).contains("No key of this view matches."), "silences are on the board");
+    press(&mut model, '⎋');
+    press(&mut model, '?');
+    "ack".chars().for_each(|key| press(&mut model, key));
+    assert!(draw(&model, 80, 24).contains("Acknowledge, or withdraw"), "another word for it");
+    press(&mut model, '⎋');
+    press(&mut model, '?');
+    let wide = draw(&model, 140, 40);
+    assert!(wide.lines().any(|l| l.contains("Show or hide the findings") && l.matches("   ").count() > 1), "{wide}");
+    assert!(wide.contains("Overview") && wide.contains("Symbols"), "two columns\n{wide}");
 }
 
 #[test]
@@ -899,7 +912,7 @@ fn help_can_be_read_to_its_end() {
     let mut model = room(Tab::Logs);
     press(&mut model, '?');
     assert!(draw(&model, 80, 24).contains(" for more"));
-    let tall = draw(&model, 84, 120);
+    let tall = draw(&model, 84, 130);
     assert!(!tall.contains("for more"), "{tall}");
     for part in [
         "? data gap",

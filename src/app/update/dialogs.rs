@@ -523,10 +523,7 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
         Purpose::Search => {
             text.clone_into(&mut model.logs.search);
             model.logs.searches.push(text);
-            if !text.is_empty() {
-                search_from_here(model);
-            }
-            Vec::new()
+            if text.is_empty() { Vec::new() } else { search_from_here(model) }
         }
         Purpose::Question(_) if text.is_empty() => say(model, "Nothing asked, because the text was empty."),
         Purpose::Question(base) => match question_typed(model, base, text) {
@@ -557,6 +554,10 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             Ok(()) => Vec::new(),
             Err(why) => reopen(model, line, &why),
         },
+        Purpose::SaveLines(_) if text.is_empty() => say(model, "Nothing saved, because the path was empty."),
+        Purpose::SaveLines(lines) => {
+            vec![Effect::SaveLines { path: text.to_owned(), text: lines.clone(), replace: false }]
+        }
         Purpose::ExportPath if text.is_empty() => say(model, "Nothing exported, because the path was empty."),
         Purpose::ExportPath => match model.room.as_ref().map(|r| r.id) {
             Some(id) => vec![Effect::Export { id, path: text.to_owned(), replace: false }],

@@ -8,6 +8,7 @@ use super::super::overlay::{ConfirmDialog, Overlay};
 use super::super::overview::row_ids;
 use super::super::room::{Room, Streaming, Tab};
 use super::common::{current, say, say_key, selected_entry, show, upper};
+use super::history::{leave_history, lines_around, page};
 use super::overview::step_overview;
 use crate::incident::ids::seq_label;
 use crate::incident::{EvidenceId, EvidenceKind, Fact, FindingKind, IncidentId, cited_ids};
@@ -52,11 +53,16 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
     let Some(room) = &mut model.room else { return Vec::new() };
     match room.tab {
         Tab::Logs if !room.shows_patterns() => match by {
-            isize::MAX => {
+            isize::MAX if model.logs.history.is_none() => {
                 model.logs.is_following = true;
                 model.logs.selected = None;
             }
-            by => model.logs.step(by.max(-10_000)),
+            // Beyond the first and the last line of a history, the next page is read.
+            by => {
+                if !model.logs.step(by.max(-10_000)) && model.logs.history.is_some() {
+                    return page(model, by > 0);
+                }
+            }
         },
         Tab::Overview => step_overview(room, by, width, limit),
         Tab::Assistant | Tab::Updates | Tab::Report => room.scroll = scroll(room.scroll, by, limit),
@@ -188,6 +194,9 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
             model.logs.filter.clear();
             return Vec::new();
         }
+        if room.tab == Tab::Logs && leave_history(model) {
+            return Vec::new();
+        }
     }
     say_key(model, "This is the incident room. Press {} to leave it.", Action::Quit)
 }
@@ -198,6 +207,8 @@ const MAX_PARKED: usize = 8;
 /// Opens the room of an incident, as it was left. The room that was open before is kept.
 pub(super) fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
     if model.room.as_ref().is_none_or(|r| r.id != id) {
+        // What was read belongs to the incident before.
+        leave_history(model);
         let again = model.parked.iter().position(|r| r.id == id).map(|n| model.parked.remove(n));
         let before = model.room.replace(again.unwrap_or_else(|| Room::new(id)));
         model.parked.splice(0..0, before);
@@ -250,6 +261,7 @@ fn leave(model: &mut Model) -> Vec<Effect> {
     model.toast = None;
     model.colleagues.clear();
     let mut effects = vec![Effect::ListIncidents, Effect::Enter(None)];
+    leave_history(model);
     if std::mem::take(&mut model.logs.is_live) {
         effects.push(Effect::StopLogs);
     }
@@ -327,7 +339,7 @@ pub(super) fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
     }
     let mut effects = refresh_tab(room);
     // Once started, following continues while another tab is open.
-    if to == Tab::Logs && !model.logs.is_live {
+    if to == Tab::Logs && !model.logs.is_live && model.live.is_none() {
         model.logs.reset();
         effects.push(Effect::FollowLogs);
     }
@@ -395,8 +407,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
             return show(model, Overlay::evidence(id, usize::MAX, Some(at)));
         }
         if model.has_logs {
-            model.say(Tone::Plain, format!("Reading the logs around {} UTC …", at.date_clock()));
-            return vec![Effect::LogsAt(at)];
+            return lines_around(model, at);
         }
     }
     let found = current(model).and_then(|i| {

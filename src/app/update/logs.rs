@@ -1,16 +1,20 @@
 //! Actions on the Logs tab: search, next and previous error, the lines of a pattern, and adding lines to the timeline.
 
+use std::time::Duration;
+
 use super::super::action::Action;
 use super::super::board::Filter;
 use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
-use super::super::msg::Effect;
+use super::super::msg::{Effect, LineRequest, Lines};
 use super::super::overlay::{InputDialog, Overlay, Purpose};
-use super::common::{run, run_at, say, say_key, show};
+use super::common::{current, run, run_at, say, say_key, show};
+use super::history::{lines_around, open_history};
 use crate::analysis::Pattern;
+use crate::analysis::requests::RequestIds;
 use crate::incident::{Command, EvidenceRecord, NoteKind};
-use crate::telemetry::Level;
 use crate::telemetry::words::count;
+use crate::telemetry::{Level, LogLine, Timestamp, Window};
 
 pub(super) fn search(model: &mut Model) -> Vec<Effect> {
     let hint = format!(
@@ -36,18 +40,23 @@ pub(super) fn go_to_hit(model: &mut Model, forward: bool) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Goes to the match nearest to the selection.
-pub(super) fn search_from_here(model: &mut Model) {
-    let Some(hits) = rows(model, is_hit) else {
-        if !model.logs.search_from_here() {
-            model.say(Tone::Plain, format!("No line matches '{}'.", model.logs.search));
+/// Goes to the match nearest to the selection. If nothing that is loaded matches, searches all lines of the incident's window.
+pub(super) fn search_from_here(model: &mut Model) -> Vec<Effect> {
+    let is_found = match rows(model, is_hit) {
+        Some(hits) => {
+            let at = model.room.as_ref().map_or(0, |r| r.pattern);
+            hits.contains(&at) || to_row(model, &hits, true) || to_row(model, &hits, false)
         }
-        return;
+        None => model.logs.search_from_here(),
     };
-    let at = model.room.as_ref().map_or(0, |r| r.pattern);
-    if !hits.contains(&at) && !to_row(model, &hits, true) && !to_row(model, &hits, false) {
-        let (search, view) = (model.logs.search.clone(), model.key(Action::LogView));
-        model.say(Tone::Plain, format!("No pattern matches '{search}'. Press {view} to search the lines."));
+    match (is_found, model.has_logs) {
+        (true, false) => Vec::new(),
+        (true, true) => say_key(model, "Press {} to search all lines of the incident's window.", Action::SearchAll),
+        (false, true) => search_all(model),
+        (false, false) => {
+            let search = model.logs.search.clone();
+            say(model, format!("No line matches '{search}'."))
+        }
     }
 }
 
@@ -91,16 +100,95 @@ fn selected_pattern(model: &Model) -> Option<(&EvidenceRecord, &Pattern)> {
     patterns.get(room.pattern.min(patterns.len().checked_sub(1)?)).copied()
 }
 
-/// The message while the lines of a pattern are read.
-pub(super) const READING: &str = "Reading the lines of this pattern …";
+/// Shows the lines around the selected line.
+pub(super) fn context_of_line(model: &mut Model) -> Vec<Effect> {
+    let pattern = selected_pattern(model).map(|(_, p)| p.first_at);
+    match pattern.unwrap_or_else(|| model.logs.current().and_then(|l| l.at)) {
+        Some(at) => lines_around(model, at),
+        None => say(model, "This line has no time."),
+    }
+}
 
+/// The lines of the selected pattern; of a line, all that is known about it.
 pub(super) fn pattern_lines(model: &mut Model) -> Vec<Effect> {
-    let Some((record, pattern)) = selected_pattern(model) else {
-        return say_key(model, "No pattern is selected. Press {} to show the patterns.", Action::LogView);
+    if let Some((record, pattern)) = selected_pattern(model) {
+        let request = LineRequest { what: Lines::Pattern(pattern.template.clone()), window: record.window, search: None };
+        return open_history(model, request);
+    }
+    let Some(line) = model.logs.current() else {
+        return say(model, "No log lines yet.");
     };
-    let effect = Effect::PatternLines { template: pattern.template.clone(), window: record.window };
-    model.say(Tone::Plain, READING);
-    vec![effect]
+    let mut text = String::new();
+    let at = line.at.map(|at| format!("{} UTC", at.rfc3339()));
+    let level = line.level.map(|l| l.word().to_owned());
+    for (name, value) in [("time", at), ("level", level), ("service", line.service.clone())] {
+        text.push_str(&value.map(|v| format!("{name:<12} {v}\n")).unwrap_or_default());
+    }
+    for (name, value) in &line.fields {
+        text.push_str(&format!("{name:<12} {value}\n"));
+    }
+    text.push_str(&format!("\n{}", line.message));
+    show(model, Overlay::Text { title: "Log line".to_owned(), text, scroll: 0 })
+}
+
+/// The window that a search looks through: that of the incident, up to now while it is open.
+fn whole_window(model: &Model) -> Window {
+    let hour = Window::before(model.now, Duration::from_hours(1));
+    let Some(incident) = current(model) else { return hour };
+    let found = incident.investigation.as_ref().map_or(hour, |i| i.window);
+    if incident.head.status.is_open() { Window::new(found.start, model.now) } else { found }
+}
+
+/// Searches all lines of the incident's window, also those that are not loaded.
+pub(super) fn search_all(model: &mut Model) -> Vec<Effect> {
+    if model.logs.search.is_empty() {
+        return say_key(model, "Press {} to type a search first.", Action::Search);
+    }
+    let window = whole_window(model);
+    open_history(model, LineRequest { what: Lines::Matching, window, search: Some(model.logs.search.clone()) })
+}
+
+/// Shows the lines of the same request: those that have the id that is written in the selected line.
+pub(super) fn follow_request(model: &mut Model) -> Vec<Effect> {
+    let Some(id) = model.logs.current().and_then(RequestIds::written) else {
+        return say(model, "This line names no trace and no request.");
+    };
+    model.logs.search.clone_from(&id);
+    let window = whole_window(model);
+    open_history(model, LineRequest { what: Lines::Matching, window, search: Some(id) })
+}
+
+/// The shown lines as text, in the form in which they are drawn.
+fn lines_as_text(model: &Model) -> String {
+    let line = |l: &LogLine| {
+        let at = l.at.map_or_else(|| "-".to_owned(), Timestamp::rfc3339);
+        let level = l.level.map_or("-", Level::word);
+        format!("{at} {level:<5} {} {}\n", l.service.as_deref().unwrap_or("-"), l.message)
+    };
+    match model.room.as_ref().filter(|r| r.shows_patterns()) {
+        Some(room) => room.patterns(&model.logs.filter).iter().map(|(_, p)| format!("{:>8} {}\n", p.count, p.template)).collect(),
+        None => model.logs.shown_lines().into_iter().map(line).collect(),
+    }
+}
+
+/// Asks for a file to write the shown lines to.
+pub(super) fn save_lines(model: &mut Model) -> Vec<Effect> {
+    let (text, id) = (lines_as_text(model), model.room.as_ref().map(|r| r.id.to_string()).unwrap_or_default());
+    if text.is_empty() {
+        return say(model, "No log lines to save.");
+    }
+    let proposed = format!("{}-logs-{}.log", id.to_lowercase(), model.now.clock(time::UtcOffset::UTC).replace(':', ""));
+    let hint = format!("{} as they are shown now, with their times in UTC.", count(text.lines().count(), "line"));
+    let edit = TextField::proposed(&proposed);
+    show(model, Overlay::Input(InputDialog::new("Save lines", Purpose::SaveLines(text), hint, edit)))
+}
+
+/// Opens the shown lines in lnav, or else in the user's pager.
+pub(super) fn lines_in_pager(model: &mut Model) -> Vec<Effect> {
+    match lines_as_text(model) {
+        text if text.is_empty() => say(model, "No log lines to show."),
+        text => vec![Effect::Pager(text)],
+    }
 }
 
 pub(super) fn line_to_note(model: &mut Model) -> Vec<Effect> {

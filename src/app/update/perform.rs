@@ -15,12 +15,13 @@ use super::go::{
     PREVIEW, back, jump, next_question, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board,
     step_tab, switch_incident, tab_here,
 };
+use super::history::leave_history;
 use super::lists::{
     change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_hypothesis,
     choose_impact, choose_lesson, choose_level, choose_merge, choose_milestone, choose_missing, choose_renounce, choose_review,
     choose_role, choose_severity, choose_status, choose_unlink, first_open, judge, link, remark, with_item,
 };
-use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
+use super::logs::{self, go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::mitigation::{self, propose_mitigation};
 use super::overview::{fold_finding, open_finding};
 use super::playbook::{choose_playbook, run_step, set_variable, skip_step, stop_script};
@@ -234,6 +235,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Follow => {
+            leave_history(model);
             model.logs.is_following = !model.logs.is_following;
             if !model.logs.is_following {
                 model.logs.selected = model.logs.received().checked_sub(1);
@@ -249,6 +251,15 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::PatternLines => pattern_lines(model),
+        Action::LinesAround => logs::context_of_line(model),
+        Action::SearchAll => logs::search_all(model),
+        Action::FollowRequest => logs::follow_request(model),
+        Action::FoldLines => {
+            model.logs.folds = !model.logs.folds;
+            say(model, if model.logs.folds { "Repeated lines are shown as one." } else { "Each line is shown." })
+        }
+        Action::SaveLines => logs::save_lines(model),
+        Action::LinesInPager => logs::lines_in_pager(model),
         Action::LogView => switch_log_view(model),
         Action::MarkSignal => mark_signal(model),
         Action::NextError => go_to_error(model, true),
@@ -432,6 +443,10 @@ pub(super) fn export_again(model: &mut Model, id: IncidentId, path: String, why:
 
 /// Switches between the log patterns of the investigation and the live lines.
 fn switch_log_view(model: &mut Model) -> Vec<Effect> {
+    // From a history, back to what the tab showed before.
+    if leave_history(model) {
+        return Vec::new();
+    }
     let Some(room) = &mut model.room else { return Vec::new() };
     room.show_lines = !room.show_lines;
     if !room.show_lines && room.patterns("").is_empty() {

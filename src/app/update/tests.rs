@@ -1,5 +1,7 @@
 use super::super::chord::{Chord, Code};
-use super::super::msg::{CheckSummary, CustomCall, CustomEffect, SilenceCall, SilenceEffect, StepCall, StepEffect};
+use super::super::msg::{
+    CheckSummary, CustomCall, CustomEffect, LineRequest, Lines, LinesRead, SilenceCall, SilenceEffect, StepCall, StepEffect,
+};
 use super::super::overlay::Overlay;
 use super::super::room::{Room, Tab};
 use super::*;
@@ -9,7 +11,8 @@ use crate::incident::{
     AlertBoard, CardState, CitedSuspect, Command, EvidenceId, EvidenceKind, Fact, Incident, Milestone, NoteKind, Severity,
     SourceReport, Summary, Verdict,
 };
-use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels};
+use crate::telemetry::log::Batch;
+use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, LogLine, Window};
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_795_253_400 + secs)
@@ -284,8 +287,8 @@ fn drops_answers_to_an_older_question() {
 fn follows_logs_from_the_first_visit_until_the_room_is_left() {
     let mut model = room();
     assert_eq!(press(&mut model, "4"), [Effect::FollowLogs]);
-    let line = crate::telemetry::LogLine::plain("an earlier line".to_owned());
-    let batch = crate::telemetry::log::Batch { lines: vec![line], dropped: 0, is_backlog: true };
+    let line = LogLine::plain("an earlier line".to_owned());
+    let batch = Batch { lines: vec![line], dropped: 0, is_backlog: true };
     update(&mut model, at(1), Msg::LogsArrived(batch));
     assert_eq!(press(&mut model, "34"), [], "lines are followed on other tabs too, and following is not started twice");
     assert_eq!(model.logs.received(), 1);
@@ -672,7 +675,99 @@ fn a_sending_with_an_unknown_outcome_is_repeated_by_a_person() {
 fn reads_log_sources_when_there_is_no_evidence_of_the_minute() {
     let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
     model.has_logs = true;
-    assert_eq!(press(&mut model, "2Gl"), [Effect::LogsAt(at(60))]);
+    let window = Window::new(at(0), at(120));
+    let request = LineRequest { what: Lines::Around(at(60)), window, search: None };
+    assert_eq!(press(&mut model, "2Gl"), [Effect::FollowLogs, Effect::ReadLines(request)]);
+}
+
+fn log_line(secs: i64, text: &str) -> LogLine {
+    LogLine { at: Some(at(secs)), ..LogLine::plain(text.to_owned()) }
+}
+
+fn press_at(model: &mut Model, secs: i64, key: char) -> Vec<Effect> {
+    update(model, at(secs), Msg::Pressed(Chord::plain(Code::Char(key))))
+}
+
+/// The only request for log lines among the effects.
+fn line_request(effects: &[Effect]) -> LineRequest {
+    let requests: Vec<&LineRequest> =
+        effects.iter().filter_map(|e| if let Effect::ReadLines(request) = e { Some(request) } else { None }).collect();
+    let [request] = requests.as_slice() else { panic!("{effects:?}") };
+    (*request).clone()
+}
+
+fn answer(model: &mut Model, request: LineRequest, lines: Vec<LogLine>) {
+    let found = LinesRead { searched: lines.len().max(1000), lines, gaps: Vec::new() };
+    update(model, at(400), Msg::LinesRead(request, found));
+}
+
+#[test]
+fn lines_around_a_time_are_paged_in_both_directions() {
+    let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
+    model.has_logs = true;
+    let press =
+        |model: &mut Model, keys: &str| -> Vec<Effect> { keys.chars().flat_map(|key| press_at(model, 400, key)).collect() };
+    let request = line_request(&press(&mut model, "2Gl"));
+    let words = ["alpha", "beta", "gamma", "delta"];
+    answer(&mut model, request, (0..4).map(|n| log_line(20 + 20 * n, words[n as usize])).collect());
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("gamma"), "the line of that minute");
+    assert!(press(&mut model, "kk").is_empty());
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("alpha"));
+    let earlier = line_request(&press(&mut model, "k"));
+    assert_eq!((&earlier.what, earlier.window), (&Lines::Earlier, Window::new(at(-120), at(0))));
+    assert!(press(&mut model, "k").is_empty(), "one page at a time");
+    answer(&mut model, earlier, Vec::new());
+    let wider = line_request(&press(&mut model, "k"));
+    assert_eq!(wider.window, Window::new(at(-360), at(-120)), "after a page without lines, a longer one");
+    answer(&mut model, wider, vec![log_line(-200, "older")]);
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("alpha"), "the selection stays");
+    press(&mut model, "k");
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("older"));
+    press(&mut model, "jjjj");
+    let later = line_request(&press(&mut model, "j"));
+    assert_eq!((&later.what, later.window), (&Lines::Later, Window::new(at(120), at(240))));
+    answer(&mut model, later, vec![log_line(130, "newer")]);
+    press(&mut model, "j");
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("newer"));
+    // Live lines arrive in the meantime, and are there after going back.
+    update(&mut model, at(401), Msg::LogsArrived(Batch { lines: vec![LogLine::plain("live")], ..Batch::default() }));
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("newer"));
+    update(&mut model, at(402), Msg::Pressed(Chord::plain(Code::Esc)));
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("live"));
+}
+
+#[test]
+fn a_search_looks_through_the_whole_window_when_nothing_loaded_matches() {
+    let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
+    model.has_logs = true;
+    press(&mut model, "4");
+    update(&mut model, at(400), Msg::LogsArrived(Batch { lines: vec![LogLine::plain("GET /cart")], ..Batch::default() }));
+    let request = line_request(&press(&mut model, "/pool⏎"));
+    assert_eq!((&request.what, request.search.as_deref()), (&Lines::Matching, Some("pool")));
+    assert!(request.window.length() >= std::time::Duration::from_mins(30), "{request:?}");
+    let mut hit = log_line(50, "pool exhausted");
+    hit.fields.insert("trace_id".to_owned(), "4bf92f3577b34da6a3ce929d0e0e4736".to_owned());
+    answer(&mut model, request, vec![log_line(20, "pool is 90 % full"), hit]);
+    assert!(model.toast.as_ref().is_some_and(|t| t.text.starts_with("2 of 1000 lines")), "{:?}", model.toast);
+    assert_eq!(model.logs.hits(), (Some(2), 2));
+    press(&mut model, "⏎");
+    let Some(Overlay::Text { text, .. }) = &model.overlay else { panic!("no fields") };
+    assert!(text.contains("trace_id     4bf92f3577b34da6a3ce929d0e0e4736") && text.contains("pool exhausted"), "{text}");
+    press(&mut model, "⎋");
+    let followed = line_request(&press(&mut model, "gt"));
+    assert_eq!(followed.search.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+    answer(&mut model, followed, vec![log_line(50, "pool exhausted")]);
+    press(&mut model, "o");
+    assert!(input_dialog(&model).edit.text().starts_with("inc-1-logs-"), "{}", input_dialog(&model).edit.text());
+    let effects = press(&mut model, "lines.log⏎");
+    let [Effect::SaveLines { path, text, replace: false }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(path == "lines.log" && text.contains("pool exhausted"), "{path} {text}");
+    assert!(matches!(press(&mut model, "|").as_slice(), [Effect::Pager(_)]));
+    // An answer that arrives after going back changes nothing.
+    let late = line_request(&press(&mut model, "S"));
+    press(&mut model, "⎋⎋");
+    answer(&mut model, late, vec![log_line(1, "late")]);
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("GET /cart"));
 }
 
 #[test]
@@ -827,7 +922,7 @@ fn opens_the_graph_and_the_logs_of_an_entry() {
             kind,
             source: "prom".into(),
             query: "q".into(),
-            window: crate::telemetry::Window::new(at(from), at(to)),
+            window: Window::new(at(from), at(to)),
             taken_at: at(0),
             summary: "s".into(),
             digest: n.to_string(),
@@ -1035,7 +1130,7 @@ fn investigated_room() -> Model {
     use crate::analysis::{Change, Pattern};
     use crate::evidence::Body;
     use crate::incident::{CitedFinding, EvidenceRecord, FindingKind};
-    let window = crate::telemetry::Window::new(at(-600), at(0));
+    let window = Window::new(at(-600), at(0));
     let record = |n: u32, kind| EvidenceRecord {
         id: EvidenceId(n),
         kind,
@@ -1260,8 +1355,9 @@ fn opens_the_graph_or_pattern_of_a_finding() {
     let room = model.room.as_ref().unwrap();
     assert_eq!((room.tab, room.pattern, room.shows_patterns()), (Tab::Logs, 1, true));
     let effects = press(&mut model, "⏎");
-    let [Effect::PatternLines { template, .. }] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!(template, "pool exhausted after <*>");
+    assert_eq!(line_request(&effects).what, Lines::Pattern("pool exhausted after <*>".to_owned()));
+    press(&mut model, "v");
+    assert!(model.room.as_ref().unwrap().shows_patterns(), "back to the patterns");
 }
 
 #[test]
@@ -1277,8 +1373,8 @@ fn marks_series_patterns_and_lines_with_their_evidence() {
     let Command::Note { text, .. } = only_command(&effects) else { panic!("{effects:?}") };
     assert_eq!(text, "log pattern, 7 lines in checkout: pool exhausted after <*> [E2]");
     press(&mut model, "v");
-    let line = crate::telemetry::LogLine::plain("pool exhausted after 7 ms");
-    update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines: vec![line], ..Default::default() }));
+    let line = LogLine::plain("pool exhausted after 7 ms");
+    update(&mut model, at(1), Msg::LogsArrived(Batch { lines: vec![line], ..Default::default() }));
     let effects = press(&mut model, "m");
     let Command::KeepLine { line } = only_command(&effects) else { panic!("{effects:?}") };
     assert_eq!(line.message, "pool exhausted after 7 ms");
@@ -1307,8 +1403,8 @@ fn offers_the_proposed_severity_with_its_reason() {
 fn searches_and_filters_logs_and_recalls_both() {
     let mut model = room();
     press(&mut model, "4");
-    let lines = ["start", "pool full", "retry", "pool full again", "end"].map(crate::telemetry::LogLine::plain).to_vec();
-    update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines, ..Default::default() }));
+    let lines = ["start", "pool full", "retry", "pool full again", "end"].map(LogLine::plain).to_vec();
+    update(&mut model, at(1), Msg::LogsArrived(Batch { lines, ..Default::default() }));
     press(&mut model, "/pool⏎");
     let current = |m: &Model| m.logs.current().unwrap().message.clone();
     assert_eq!((current(&model).as_str(), model.logs.window(9).len()), ("pool full again", 5), "the other lines stay");
@@ -1435,7 +1531,7 @@ fn a_custom_command_runs_with_what_is_selected_and_its_output_is_kept_on_request
         name: "pods".into(),
         summary: "exit code 0 after 1s".into(),
         output: "web-1 Running\n".into(),
-        window: crate::telemetry::Window::new(at(1), at(2)),
+        window: Window::new(at(1), at(2)),
     });
     let ended = |keep: &Effect| Msg::CommandEnded {
         name: "pods".into(),

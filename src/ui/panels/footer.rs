@@ -184,11 +184,20 @@ fn room_actions(model: &Model, room: &Room) -> Vec<Action> {
             vec![Action::OpenEvidence, Action::MarkSignal, Action::Widen, Action::CopyQuery, Action::Filter, Action::Back]
         }
         Tab::Logs if !model.logs.search.is_empty() => {
-            vec![Action::NextHit, Action::PreviousHit, Action::Search, Action::LineToNote, Action::LogView, Action::Back]
+            vec![
+                Action::NextHit,
+                Action::PreviousHit,
+                Action::LinesAround,
+                Action::SearchAll,
+                Action::LineToNote,
+                Action::LogView,
+                Action::Back,
+            ]
         }
         Tab::Logs if room.shows_patterns() => {
             vec![
                 Action::PatternLines,
+                Action::LinesAround,
                 Action::LogView,
                 Action::Search,
                 Action::FilterLogs,
@@ -197,6 +206,15 @@ fn room_actions(model: &Model, room: &Room) -> Vec<Action> {
                 Action::Back,
             ]
         }
+        Tab::Logs if model.logs.history.is_some() => vec![
+            Action::LinesAround,
+            Action::PatternLines,
+            Action::LogView,
+            Action::Search,
+            Action::SaveLines,
+            Action::LineToNote,
+            Action::Back,
+        ],
         Tab::Logs => vec![
             Action::Follow,
             Action::LogView,

@@ -8,15 +8,16 @@ use crate::analysis::patterns::RATE_BUCKETS;
 use crate::analysis::{Change, Pattern};
 use crate::app::action::Action;
 use crate::app::board::Filter;
+use crate::app::logs::History;
 use crate::app::model::Model;
 use crate::app::pointer::Target;
 use crate::app::room::Room;
-use crate::app::update::is_hit;
+use crate::app::update::{history_title, is_hit};
 use crate::evidence::Body;
 use crate::evidence::render::bar_chart;
 use crate::incident::EvidenceRecord;
 use crate::telemetry::words::count;
-use crate::telemetry::{LogLine, Timestamp};
+use crate::telemetry::{LogLine, Timestamp, Window};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, put};
 use crate::ui::{ViewCache, text};
@@ -25,7 +26,7 @@ use crate::ui::{ViewCache, text};
 pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     match model.room.as_ref().filter(|r| r.shows_patterns()) {
         Some(room) => patterns(model, room, theme, cache, frame, area),
-        None => live(model, theme, cache, frame, area),
+        None => lines(model, theme, cache, frame, area),
     }
 }
 
@@ -172,7 +173,10 @@ fn histogram(
         }
     }
     let axis: String = axis.into_iter().collect();
-    let onset = onset.map_or_else(String::new, |at| format!("  ┆ onset {} UTC", text::moment(now, at)));
+    let mut onset = onset.map_or_else(String::new, |at| format!("  ┆ onset {} UTC", text::moment(now, at)));
+    if unread.contains(&true) {
+        onset.push_str("  ░ not read");
+    }
     // The column is too narrow for a date, so the end of the window shows it.
     let start = window.start.clock(time::UtcOffset::UTC);
     let line = format!(" {start:<13}{axis} {} UTC{onset}", text::moment(now, window.end));
@@ -197,7 +201,7 @@ fn unread_columns(all: &[(&EvidenceRecord, &Pattern)], room: &Room, width: usize
 /// A bar chart of the width of the columns, with a mark where lines were not read.
 fn with_unread(bars: &str, unread: &[bool]) -> String {
     let padded = text::pad(bars, unread.len());
-    padded.chars().zip(unread).map(|(bar, unread)| if *unread && bar == ' ' { '?' } else { bar }).collect()
+    padded.chars().zip(unread).map(|(bar, unread)| if *unread && bar == ' ' { '░' } else { bar }).collect()
 }
 
 /// The details of the selected pattern: counts, times, services, field values, template and a sample line.
@@ -233,15 +237,90 @@ fn pattern_detail(now: Timestamp, record: &EvidenceRecord, p: &Pattern, theme: &
     }
 }
 
-/// The live log lines of all sources.
-fn live(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+/// The log lines of all sources: as they arrive, or those that were read.
+fn lines(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let logs = &model.logs;
-    let mut title = format!("Logs {}", count(logs.received(), "line"));
-    if logs.is_following {
-        title.push_str(" · following");
-    } else {
-        title.push_str(&format!(" · paused ({} to follow)", model.key(Action::Follow)));
+    let block = bordered(theme, lines_title(model), true);
+    let mut inner = block.inner(area);
+    frame.render_widget(block, area);
+    if let Some(history) = &logs.history
+        && inner.height > 6
+    {
+        let width = usize::from(inner.width);
+        let axis = history_axis(model, history, width);
+        put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(axis, theme.style(Meaning::Chart))), None);
+        inner = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+        if let Some(gap) = history.gaps.first() {
+            let more = if history.gaps.len() > 1 { format!(" (+{} more)", history.gaps.len() - 1) } else { String::new() };
+            let line =
+                Line::from(Span::styled(text::fit(&format!(" Incomplete: {gap}{more}"), width), theme.style(Meaning::Warn)));
+            put(frame.buffer_mut(), inner, 0, &line, None);
+            inner = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+        }
     }
+    let height = usize::from(inner.height);
+    let shown = logs.window(height);
+    if shown.is_empty() {
+        put(
+            frame.buffer_mut(),
+            inner,
+            0,
+            &Line::from(Span::styled(format!(" {}", no_lines(model)), theme.style(Meaning::Muted))),
+            None,
+        );
+        return;
+    }
+    let highlights = [Filter::new(&logs.search), Filter::new(&logs.filter)];
+    let width = usize::from(inner.width);
+    let mut rows: Vec<(Line<'static>, bool, u64)> = Vec::new();
+    for row in shown {
+        let line = row.line;
+        let repeats = if row.repeats > 1 { format!("×{} ", row.repeats) } else { String::new() };
+        let prefix = line_prefix(line);
+        let meaning = Meaning::of_level(line.level);
+        let lead = text::width(&prefix) + text::width(&repeats);
+        let room = width.saturating_sub(lead);
+        let flat = line.message.replace('\n', " ⏎ ");
+        let parts = if logs.wrap { text::wrap(&flat, room.max(20)) } else { vec![text::fit(&flat, room)] };
+        for (i, part) in parts.into_iter().enumerate() {
+            let mut spans = match i {
+                0 => vec![
+                    Span::styled(prefix.clone(), theme.style(Meaning::Muted)),
+                    Span::styled(repeats.clone(), theme.style(Meaning::Accent)),
+                ],
+                _ => vec![Span::raw(" ".repeat(lead))],
+            };
+            spans.extend(highlighted(&part, &highlights, meaning, theme));
+            rows.push((Line::from(spans), row.is_selected, row.number));
+        }
+    }
+    // Wrapped lines take more than the screen: the selected one stays visible.
+    let last =
+        rows.iter().rposition(|(_, is_selected, _)| *is_selected).map_or(rows.len(), |at| (at + height / 2 + 1).max(height));
+    let skip = last.min(rows.len()).saturating_sub(height);
+    for (row, (line, selected, number)) in rows.iter().skip(skip).take(height).enumerate() {
+        put(frame.buffer_mut(), inner, row, line, selected.then(|| theme.style(Meaning::Selection)));
+        cache.target(inner, row, Target::Line(*number));
+    }
+}
+
+/// The title above the lines: what they are, filter, and search with the position of the selected match.
+fn lines_title(model: &Model) -> String {
+    let logs = &model.logs;
+    let mut title = match &logs.history {
+        Some(history) => {
+            let counted = if history.is_reading {
+                "reading …".to_owned()
+            } else {
+                let shown = logs.lines().count();
+                let of = if history.searched > shown { format!(" of {}", history.searched) } else { String::new() };
+                format!("{shown}{of} lines")
+            };
+            format!("{} · {counted} · {} back", history_title(history), model.key(Action::LogView))
+        }
+        None if logs.is_following => format!("Logs {} · following", count(logs.received(), "line")),
+        None => format!("Logs {} · paused ({} to follow)", count(logs.received(), "line"), model.key(Action::Follow)),
+    };
     if logs.only_errors {
         title.push_str(" · errors only");
     }
@@ -249,56 +328,73 @@ fn live(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'
         title.push_str(&format!(" · filter: {}", logs.filter));
     }
     if !logs.search.is_empty() {
-        title.push_str(&format!(" · search: {}", logs.search));
+        let (place, all) = logs.hits();
+        let at = place.map(|n| format!("{n} of ")).unwrap_or_default();
+        let is_named = logs.history.as_ref().is_some_and(|h| h.request.search.as_ref() == Some(&logs.search));
+        let search = if is_named { "match".to_owned() } else { format!("search: {}", logs.search) };
+        title.push_str(&format!(" · {search} ({at}{all})"));
     }
-    let highlights = [Filter::new(&logs.search), Filter::new(&logs.filter)];
     if logs.dropped > 0 {
         title.push_str(&format!(" · {} dropped", count(logs.dropped, "line")));
     }
-    let block = bordered(theme, title, true);
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    let height = usize::from(inner.height);
-    let shown = logs.window(height);
-    if shown.is_empty() {
-        let words = if !model.has_logs {
-            format!("No log source is configured. Add one to {}.", model.config_path)
-        } else if logs.received() == 0 {
-            "Waiting for the first log line …".to_owned()
-        } else {
-            let (clear, all) = (model.key(Action::Back), model.key(Action::OnlyErrors));
-            let hint = match (logs.filter.is_empty(), logs.only_errors) {
-                (false, true) => format!("Press {clear} to clear the filter, or {all} to show all levels."),
-                (true, true) => format!("Press {all} to show all levels."),
-                (_, false) => format!("Press {clear} to clear the filter."),
-            };
-            let invalid_regex = Filter::invalid_regex_note(&logs.filter).map_or_else(String::new, |why| format!(" {why}."));
-            format!("No line matches. {hint}{invalid_regex}")
-        };
-        put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))), None);
-        return;
+    title
+}
+
+/// Why no line is shown, and what to do.
+fn no_lines(model: &Model) -> String {
+    let logs = &model.logs;
+    if !model.has_logs {
+        return format!("No log source is configured. Add one to {}.", model.config_path);
     }
-    let width = usize::from(inner.width);
-    let mut rows: Vec<(Line<'static>, bool, u64)> = Vec::new();
-    for (number, line) in shown {
-        let selected = !logs.is_following && logs.selected == Some(number);
-        let prefix = line_prefix(line);
-        let meaning = Meaning::of_level(line.level);
-        let room = width.saturating_sub(text::width(&prefix));
-        let flat = line.message.replace('\n', " ⏎ ");
-        let parts = if logs.wrap { text::wrap(&flat, room.max(20)) } else { vec![text::fit(&flat, room)] };
-        for (i, part) in parts.into_iter().enumerate() {
-            let head = if i == 0 { prefix.clone() } else { " ".repeat(text::width(&prefix)) };
-            let mut row = Line::from(Span::styled(head, theme.style(Meaning::Muted)));
-            row.extend(highlighted(&part, &highlights, meaning, theme));
-            rows.push((row, selected, number));
+    match &logs.history {
+        Some(history) if history.is_reading => return "Reading the lines …".to_owned(),
+        Some(history) if logs.received() == 0 => {
+            return format!(
+                "No lines in {}. Press {} or {} to read earlier or later ones.",
+                history.read.label(),
+                model.key(Action::Up),
+                model.key(Action::Down)
+            );
+        }
+        None if logs.received() == 0 => return "Waiting for the first log line …".to_owned(),
+        _ => {}
+    }
+    let (clear, all) = (model.key(Action::Back), model.key(Action::OnlyErrors));
+    let hint = match (logs.filter.is_empty(), logs.only_errors) {
+        (false, true) => format!("Press {clear} to clear the filter, or {all} to show all levels."),
+        (true, true) => format!("Press {all} to show all levels."),
+        (_, false) => format!("Press {clear} to clear the filter."),
+    };
+    let invalid_regex = Filter::invalid_regex_note(&logs.filter).map_or_else(String::new, |why| format!(" {why}."));
+    format!("No line matches. {hint}{invalid_regex}")
+}
+
+/// The time axis above lines that were read: how many there are, hatched where nothing was read, with the place of the selected line.
+/// It covers the window of the incident and what was read beyond it.
+fn history_axis(model: &Model, history: &History, width: usize) -> String {
+    let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).and_then(|i| i.investigation.as_ref()).map(|i| i.window);
+    let read = history.read;
+    let whole = incident.map_or(read, |w| Window::new(w.start.min(read.start), w.end.max(read.end)));
+    let (from, to) = (text::moment(model.now, whole.start), format!("{} UTC", text::moment(model.now, whole.end)));
+    let columns = width.saturating_sub(text::width(&from) + text::width(&to) + 4).max(1);
+    let length = whole.length().as_secs_f64().max(1.0);
+    let column = |at: Timestamp| ((at.secs_since(whole.start) / length * columns as f64).max(0.0) as usize).min(columns - 1);
+    let mut counts = vec![0_u32; columns];
+    for at in model.logs.lines().filter_map(|l| l.at) {
+        if let Some(cell) = counts.get_mut(column(at)) {
+            *cell += 1;
         }
     }
-    let skip = rows.len().saturating_sub(height);
-    for (row, (line, selected, number)) in rows.iter().skip(skip).enumerate() {
-        put(frame.buffer_mut(), inner, row, line, selected.then(|| theme.style(Meaning::Selection)));
-        cache.target(inner, row, Target::Line(*number));
-    }
+    let bars = text::pad(&bar_chart(&counts, 0, columns), columns);
+    let (first, last) = (column(read.start), column(read.end));
+    let selected = model.logs.current().and_then(|l| l.at).map(column);
+    let cell = |(n, bar): (usize, char)| match bar {
+        _ if selected == Some(n) => '┃',
+        ' ' if n < first || n > last => '░',
+        bar => bar,
+    };
+    let axis: String = bars.chars().enumerate().map(cell).collect();
+    format!(" {from} {axis} {to}")
 }
 
 /// The time, level and service before the message of a log line.

@@ -13,6 +13,7 @@ use crate::app::model::Model;
 use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Overlay};
 use crate::app::palette::{self, Entry};
 use crate::app::pointer::Target;
+use crate::app::synonyms;
 use crate::evidence::Body;
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
@@ -34,8 +35,11 @@ const MAX_INPUT_ROWS: usize = 10;
 pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
     match overlay {
         Overlay::Help { filter, scroll } => {
-            let place = centered(area, 84, area.height.saturating_sub(2));
-            let lines = help(model, theme, filter.text(), usize::from(place.width.saturating_sub(4)));
+            let in_columns = area.width >= TWO_COLUMNS;
+            let place = centered(area, if in_columns { 164 } else { 84 }, area.height.saturating_sub(2));
+            let width = usize::from(place.width.saturating_sub(4));
+            let lines = help(model, theme, filter.text(), if in_columns { width / 2 - 1 } else { width });
+            let lines = if in_columns { two_columns(lines, width) } else { lines };
             let is_cut = lines.len() + 2 > usize::from(place.height);
             let more = if is_cut { format!(" · {} for more", model.key(Action::Down)) } else { String::new() };
             let typed =
@@ -246,10 +250,32 @@ fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &Text
     }
 }
 
+/// From this width on, the help has two columns.
+const TWO_COLUMNS: u16 = 120;
+
+/// Lines in two columns of equal height. They are divided where a part begins, if one begins near the middle.
+fn two_columns(mut lines: Vec<Line<'static>>, width: usize) -> Vec<Line<'static>> {
+    let half = lines.len().div_ceil(2);
+    let begins = |n: &usize| lines.get(*n).is_some_and(|line| line.width() == 0);
+    let near = half..(half + half / 4).min(lines.len());
+    let at = near.clone().find(begins).map_or(half, |blank| blank + 1);
+    let right = lines.split_off(at.min(lines.len()));
+    let mut right = right.into_iter();
+    let left_width = width / 2;
+    let mut rows: Vec<Line<'static>> = Vec::new();
+    for mut line in lines {
+        let gap = left_width.saturating_sub(line.width());
+        line.spans.push(Span::raw(" ".repeat(gap)));
+        line.spans.extend(right.next().unwrap_or_default().spans);
+        rows.push(line);
+    }
+    rows
+}
+
 /// The lines of the help: the keys of the view by context, then the symbols.
 fn help(model: &Model, theme: &Theme, filter: &str, width: usize) -> Vec<Line<'static>> {
     let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    let has_all = |text: &str| words.iter().all(|w| text.to_lowercase().contains(w.as_str()));
+    let has_all = |text: &str| words.iter().all(|w| synonyms::contains(&text.to_lowercase(), w));
     let mut lines = Vec::new();
     for context in model.view_contexts() {
         let mut rows = Vec::new();
@@ -306,6 +332,7 @@ fn symbols(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
             "Suspects    ▲ rose  ▼ fell  ─ found in logs or calls, not in a metric",
             "Charts      ● start of an alert  ◇ change  ⚑ incident declared",
             "            ┆ onset of the incident  ┄ alert threshold  ┊ cursor",
+            "Logs        ×3 lines that differ in numbers only  ░ not read",
             "Evidence    ~ incomplete",
             "Timeline    ◆ written by a person  AI by a model  · by warroom",
             "Assistant   AI draft by a model, not accepted yet  ? claim not supported",

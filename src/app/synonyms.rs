@@ -1,0 +1,56 @@
+//! Other words for what the screen names, for the help and the palette.
+
+/// Words that people type for what has another name here: each line has words that mean the same.
+const SYNONYMS: &[&[&str]] = &[
+    &["acknowledge", "ack"],
+    &["silence", "mute", "snooze", "suppress"],
+    &["resolve", "close", "done", "finish"],
+    &["leave", "exit", "quit"],
+    &["search", "find", "grep"],
+    &["undo", "revert"],
+    &["role", "assign", "commander", "scribe"],
+    &["graph", "chart", "metric", "signals", "plot"],
+    &["severity", "priority", "sev"],
+    &["declare", "create", "start", "new incident"],
+    &["post-mortem", "postmortem", "report", "retro"],
+    &["update", "status page", "stakeholder", "communicate"],
+    &["assistant", "ai", "llm", "ask", "chat"],
+    &["playbook", "runbook"],
+    &["handover", "handoff"],
+    &["copy", "yank", "clipboard"],
+    &["evidence", "proof", "attachment"],
+    &["page", "escalate", "on call", "oncall"],
+    &["mitigation", "rollback", "fix"],
+    &["action item", "todo", "follow-up"],
+    &["pager", "lnav", "less"],
+    &["trace", "request id"],
+];
+
+/// The shortest part of a word that counts for the word while it is being typed.
+const MIN_PART: usize = 3;
+
+/// Whether a text in lower case contains a word, or one that means the same.
+pub(crate) fn contains(text: &str, word: &str) -> bool {
+    let is_meant = |group: &&[&str]| word.len() >= MIN_PART && group.iter().any(|w| w.starts_with(word));
+    text.contains(word) || SYNONYMS.iter().copied().filter(is_meant).flatten().any(|w| text.contains(w))
+}
+
+/// The words that mean the same as those in a text, with blanks before them; empty if there are none.
+pub(crate) fn of(text: &str) -> String {
+    let text = text.to_lowercase();
+    let groups = SYNONYMS.iter().filter(|group| group.iter().any(|w| text.contains(w)));
+    groups.copied().flatten().filter(|w| !text.contains(**w)).map(|w| format!(" {w}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_words_are_found() {
+        let help = "silence the marked alerts, or this one";
+        assert!(contains(help, "mute") && contains(help, "snoo") && contains(help, "sil") && !contains(help, "mu"));
+        assert!(!contains("write a note", "mute"));
+        assert!(of("Silence").contains(" mute") && of("Write").is_empty());
+    }
+}

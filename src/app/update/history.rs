@@ -1,0 +1,164 @@
+//! Log lines that are read from the sources rather than followed: around a time, page by page, of a pattern, or by a search.
+
+use std::time::Duration;
+
+use super::super::action::Action;
+use super::super::logs::History;
+use super::super::model::Model;
+use super::super::msg::{Effect, LineRequest, Lines, LinesRead};
+use super::super::room::{Room, Tab};
+use super::common::say;
+use crate::telemetry::log::Batch;
+use crate::telemetry::words::count;
+use crate::telemetry::{Timestamp, Window};
+
+/// How far before and after a time log lines are read.
+const CONTEXT_SPAN: Duration = Duration::from_mins(1);
+/// How far one page of a history goes at first. A page without lines doubles it.
+const PAGE_SPAN: Duration = Duration::from_mins(2);
+/// The longest page of a history.
+const MAX_PAGE_SPAN: Duration = Duration::from_hours(6);
+
+/// What the title of a history says.
+pub(crate) fn title(history: &History) -> String {
+    use crate::telemetry::clean::truncate;
+    match (&history.request.what, &history.request.search) {
+        (_, Some(search)) => format!("Lines with '{}'", truncate(search, 40)),
+        (Lines::Around(at), None) => format!("Logs around {} UTC", at.date_clock()),
+        (Lines::Pattern(template), None) => format!("Lines of '{}'", truncate(template, 60)),
+        (Lines::Earlier | Lines::Later | Lines::Matching, None) => format!("Logs of {}", history.read.label()),
+    }
+}
+
+/// Shows what a request finds in place of the live logs, which are followed on.
+pub(super) fn open_history(model: &mut Model, request: LineRequest) -> Vec<Effect> {
+    let was_patterns = match (&model.logs.history, &model.room) {
+        (Some(history), _) => history.was_patterns,
+        (None, room) => room.as_ref().is_some_and(Room::shows_patterns),
+    };
+    let window = request.window;
+    let history =
+        History { request: request.clone(), is_reading: true, read: window, searched: 0, gaps: Vec::new(), was_patterns };
+    let mut effects = Vec::new();
+    if model.live.is_none() && !model.logs.is_live {
+        model.logs.reset();
+        effects.push(Effect::FollowLogs);
+    }
+    // The lines of a pattern differ in little else than numbers.
+    let folds = model.logs.folds && !matches!(request.what, Lines::Pattern(_));
+    let mut lines = model.logs.begin_history(history);
+    lines.folds = folds;
+    let before = std::mem::replace(&mut model.logs, lines);
+    if before.history.is_none() {
+        model.live = Some(Box::new(before));
+    }
+    if let Some(room) = &mut model.room {
+        (room.tab, room.scroll, room.show_lines) = (Tab::Logs, 0, true);
+    }
+    effects.push(Effect::ReadLines(request));
+    effects
+}
+
+/// Shows the lines around the time of an entry or of the selected line.
+pub(super) fn lines_around(model: &mut Model, at: Timestamp) -> Vec<Effect> {
+    let window = Window::new(at - CONTEXT_SPAN, at + CONTEXT_SPAN);
+    open_history(model, LineRequest { what: Lines::Around(at), window, search: None })
+}
+
+/// Returns from a history to what the tab showed before. `false` if no history is shown.
+pub(super) fn leave_history(model: &mut Model) -> bool {
+    let (Some(history), Some(mut live)) = (model.logs.history.take(), model.live.take()) else { return false };
+    (live.searches, live.filters) = (std::mem::take(&mut model.logs.searches), std::mem::take(&mut model.logs.filters));
+    live.wrap = model.logs.wrap;
+    model.logs = *live;
+    if let Some(room) = model.room.as_mut().filter(|_| history.was_patterns) {
+        room.show_lines = false;
+    }
+    true
+}
+
+/// Reads the page before the first line of a history, or after the last one.
+pub(super) fn page(model: &mut Model, forward: bool) -> Vec<Effect> {
+    let now = model.now;
+    let Some(history) = &mut model.logs.history else { return Vec::new() };
+    if history.is_reading || matches!(history.request.what, Lines::Pattern(_)) {
+        return Vec::new();
+    }
+    let is_again = matches!((&history.request.what, forward), (Lines::Later, true) | (Lines::Earlier, false));
+    // The first page of a search is as long as what was searched before.
+    let first = if history.request.search.is_some() { history.read.length() } else { PAGE_SPAN };
+    let length = if is_again { history.request.window.length() } else { first }.clamp(PAGE_SPAN, MAX_PAGE_SPAN);
+    let (what, window) = if forward {
+        (Lines::Later, Window::new(history.read.end, (history.read.end + length).min(now.max(history.read.end))))
+    } else {
+        (Lines::Earlier, Window::new(history.read.start - length, history.read.start))
+    };
+    if window.length().is_zero() {
+        return say(model, "These are the newest lines.");
+    }
+    let request = LineRequest { what, window, search: history.request.search.clone() };
+    history.is_reading = true;
+    vec![Effect::ReadLines(request)]
+}
+
+/// Takes lines that were read into the history that asked for them.
+pub(super) fn lines_read(model: &mut Model, request: LineRequest, found: LinesRead) -> Vec<Effect> {
+    let LinesRead { lines, searched, gaps } = found;
+    let Some(history) = model.logs.history.as_mut().filter(|h| h.is_reading) else { return Vec::new() };
+    let is_page = matches!(request.what, Lines::Earlier | Lines::Later);
+    if !is_page && history.request != request {
+        return Vec::new();
+    }
+    history.is_reading = false;
+    history.gaps = gaps;
+    if is_page {
+        let number = lines.len();
+        let (from, to) = (request.window.start.date_clock(), request.window.end.date_clock());
+        let earlier = request.what == Lines::Earlier;
+        history.read = if earlier {
+            Window::new(request.window.start, history.read.end)
+        } else {
+            Window::new(history.read.start, request.window.end)
+        };
+        history.searched += searched;
+        // The next page after one without lines is twice as long.
+        let is_empty = number == 0;
+        let again = if request.search.is_some() { request.window.length() } else { PAGE_SPAN };
+        let doubled = if is_empty { request.window.length() * 2 } else { again };
+        history.request = LineRequest { window: Window::new(request.window.end - doubled, request.window.end), ..request };
+        if earlier {
+            // A line at the boundary comes with both pages.
+            let first = model.logs.lines().next().cloned();
+            model.logs.prepend(lines.into_iter().filter(|l| first.as_ref() != Some(l)).collect());
+        } else {
+            let last = model.logs.lines().last().cloned();
+            let lines = lines.into_iter().filter(|l| last.as_ref() != Some(l)).collect();
+            model.logs.add(Batch { lines, ..Batch::default() });
+        }
+        let key = model.key(if earlier { Action::Up } else { Action::Down });
+        // Lines beyond the limit were dropped at the other end, and can be read again.
+        if let (true, Some(kept), Some(history)) = (model.logs.is_full(), model.logs.span(), &mut model.logs.history) {
+            history.read =
+                if earlier { Window::new(history.read.start, kept.end) } else { Window::new(kept.start, history.read.end) };
+        }
+        return match number {
+            0 => say(model, format!("None between {from} and {to} UTC. Press {key} to read on.")),
+            n => say(model, format!("{} between {from} and {to} UTC.", count(n, "line"))),
+        };
+    }
+    history.searched = searched;
+    let near = if let Lines::Around(at) = request.what { Some(at) } else { None };
+    let number = lines.len();
+    model.logs.fill(lines, near);
+    let key = model.key(Action::LinesAround);
+    match (&request.search, &request.what) {
+        (Some(text), _) if number == 0 => {
+            let up = model.key(Action::Up);
+            say(model, format!("None of {} has '{text}'. Press {up} to search earlier ones.", count(searched, "line")))
+        }
+        (Some(_), _) | (None, Lines::Pattern(_)) => {
+            say(model, format!("{number} of {}. Press {key} for the lines around the selected one.", count(searched, "line")))
+        }
+        _ => Vec::new(),
+    }
+}
