@@ -14,6 +14,7 @@ pub(crate) mod edit;
 pub(crate) mod fill;
 pub(crate) mod keymap;
 pub(crate) mod logs;
+pub(crate) mod metric;
 pub(crate) mod model;
 pub(crate) mod msg;
 pub(crate) mod overlay;

@@ -14,6 +14,7 @@ pub mod desk;
 pub mod export;
 pub mod gather;
 pub mod look;
+pub mod metric;
 pub mod oncall;
 mod personas;
 pub mod playbook;

@@ -75,6 +75,7 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.read_only = config.ui.read_only;
     model.has_sources = !desk.sources.is_empty();
     model.alert_sources = desk.sources.sources.iter().filter(|s| s.alerts().is_some()).map(|s| s.name().to_owned()).collect();
+    model.has_metrics = desk.sources.sources.iter().any(|s| s.metrics().is_some());
     model.has_logs = desk.sources.sources.iter().any(|s| s.logs().is_some());
     model.model_name = desk.assistant.as_ref().map(|a| a.model.clone());
     model.config_path = crate::config::default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());

@@ -147,6 +147,10 @@ pub trait MetricSource: Send + Sync {
     fn series<'a>(&'a self, selector: &'a str, window: Window) -> AnswerFuture<'a, Vec<Labels>>;
     /// The values of a label within a window, sorted.
     fn label_values<'a>(&'a self, label: &'a str, window: Window) -> AnswerFuture<'a, Vec<String>>;
+    /// The names of labels within a window; empty if the backend cannot list them.
+    fn label_names(&self, _window: Window) -> AnswerFuture<'_, Vec<String>> {
+        Box::pin(std::future::ready(Ok(Answer::complete(Vec::new()))))
+    }
     /// The alerting rules; empty if the backend has none.
     fn rules(&self) -> AnswerFuture<'_, Vec<Rule>>;
 }

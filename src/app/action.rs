@@ -246,6 +246,8 @@ actions! {
     OpenFinding, "open-finding", Overview, "open", "Open the graph, the log pattern or the evidence of this row", false;
     FoldFinding, "fold-finding", Overview, "fold", "Show or hide the findings behind this one", false;
     OpenEvidence, "open-evidence", Signals, "open", "Show the selected evidence in full", false;
+    QueryMetrics, "query-metrics", Everywhere, "query", "Query metrics with PromQL, and show the chart", false;
+    AlertChart, "alert-chart", Board, "chart", "Show the chart of the alert in full", false;
     MarkSignal, "mark-signal", Signals, "mark", "Add this series to the timeline, with its evidence", true;
     CopyQuery, "copy-query", Signals, "copy query", "Copy the exact query", false;
     OpenEntry, "open-entry", Timeline, "open", "Show the evidence of this entry, or its whole text", false;
@@ -325,7 +327,8 @@ actions! {
     FarLater, "far-later", Reader, "far later", "Move the cursor of a chart forward by a tenth", false;
     ZoomIn, "zoom-in", Reader, "zoom in", "Show half of the time around the cursor of a chart", false;
     ZoomOut, "zoom-out", Reader, "zoom out", "Show twice the time around the cursor of a chart", false;
-    KeepOutput, "keep-output", Reader, "save", "Save the command output as evidence", true;
+    Compare, "compare", Reader, "compare", "Compare a chart with yesterday, with a week before, with nothing", false;
+    KeepOutput, "keep-output", Reader, "save", "Save the command output, or the chart of a query, as evidence", true;
     CloseReader, "close-reader", Reader, "close", "Close", false;
     NextChoice, "next-choice", List, "next", "Select the next row", false;
     PreviousChoice, "previous-choice", List, "previous", "Select the previous row", false;

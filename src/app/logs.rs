@@ -105,6 +105,11 @@ impl InputHistory {
         }
     }
 
+    /// The texts, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &String> {
+        self.0.iter()
+    }
+
     /// The text before `now` (`back`), or after it. A `now` that is not in the history counts as the position after the most
     /// recent text. After the most recent text comes the empty text; `None` if there is nothing further.
     pub(crate) fn step(&self, now: &str, back: bool) -> Option<&str> {

@@ -10,7 +10,8 @@ use super::attention::Attention;
 use super::board::Board;
 use super::chord::Chord;
 use super::keymap::Keymap;
-use super::logs::Logs;
+use super::logs::{InputHistory, Logs};
+use super::metric::{Comparison, MetricNames};
 use super::msg::{Effect, StoreState};
 use super::overlay::{InputDialog, Overlay};
 use super::pointer::PointerState;
@@ -87,6 +88,7 @@ pub(crate) struct Channel {
 
 /// The complete state of the terminal UI.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about the configuration")]
 pub(crate) struct Model {
     pub now: Timestamp,
     pub offset: UtcOffset,
@@ -98,6 +100,13 @@ pub(crate) struct Model {
     /// The names of the sources that provide alerts.
     pub alert_sources: Vec<String>,
     pub has_logs: bool,
+    pub has_metrics: bool,
+    /// The names for completion in queries; `None` if they were not read yet.
+    pub metric_names: Option<MetricNames>,
+    /// Queries of metrics that can be recalled.
+    pub queries: InputHistory,
+    /// The earlier day that the open chart is compared with.
+    pub comparison: Option<Comparison>,
     pub model_name: Option<String>,
     /// The path of the configuration file, for the hint on the empty board.
     pub config_path: String,
@@ -181,6 +190,10 @@ impl Model {
             has_sources: false,
             alert_sources: Vec::new(),
             has_logs: false,
+            has_metrics: false,
+            metric_names: None,
+            queries: InputHistory::default(),
+            comparison: None,
             model_name: None,
             config_path: String::new(),
             matrix: Matrix::default(),

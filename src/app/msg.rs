@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::chord::Chord;
+use super::metric::{KeptMetric, MetricNames, MetricRequest, MetricsRead};
 use super::pointer::Pointer;
 use crate::comms::{Draft, Stage};
 use crate::evidence::Body;
@@ -38,6 +39,8 @@ pub(crate) enum Msg {
     SeriesArrived(String, Result<Option<AlertSeries>, Failure>),
     LogsArrived(Batch),
     LinesRead(LineRequest, LinesRead),
+    MetricsRead(MetricRequest, Result<MetricsRead, Failure>),
+    MetricNamesRead(MetricNames),
     /// Log lines were written to the file with this absolute path.
     LinesSaved(String),
     /// The file for log lines already exists. Asks whether to replace it.
@@ -168,6 +171,12 @@ pub(crate) enum Effect {
         command: Box<Command>,
         at: Option<Timestamp>,
     },
+    /// Reads metrics from the first source that can answer the query.
+    ReadMetrics(MetricRequest),
+    /// Reads the names of metrics and labels, for completion.
+    ReadMetricNames,
+    /// Keeps series as evidence.
+    KeepMetric(Box<KeptMetric>),
     /// Reads log lines from the sources.
     ReadLines(LineRequest),
     /// Writes log lines to a file. An existing file is replaced only if `replace` is set.

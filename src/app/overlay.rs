@@ -2,6 +2,7 @@
 
 use super::action::{Action, Context};
 use super::edit::TextField;
+use super::metric::MetricView;
 use super::msg::{Effect, SendCall, StepCall};
 use crate::incident::{Command, EvidenceId, ExitCriteria, IncidentId, LinkedAlert, Severity, Status};
 use crate::prompt::question::Question;
@@ -50,6 +51,8 @@ pub(crate) enum Purpose {
     /// Why a text is sent although its wording has open points.
     SendOverride(Box<SendCall>),
     ExportPath,
+    /// A query of metrics.
+    Query,
     /// The file that these log lines are written to.
     SaveLines(String),
     Filter,
@@ -72,6 +75,7 @@ impl Purpose {
             | Self::SendTarget(_)
             | Self::SendOverride(_)
             | Self::ExportPath
+            | Self::Query
             | Self::SaveLines(_)
             | Self::Filter
             | Self::Search => false,
@@ -310,6 +314,8 @@ pub(crate) enum Overlay {
         at: Option<Timestamp>,
         view: Option<Window>,
     },
+    /// A chart of a query.
+    Metric(Box<MetricView>),
     Text {
         title: String,
         text: String,
@@ -334,7 +340,7 @@ impl Overlay {
     /// The context whose keys apply while it is open.
     pub(crate) fn context(&self) -> Context {
         match self {
-            Self::Evidence { .. } | Self::Text { .. } | Self::Output { .. } => Context::Reader,
+            Self::Evidence { .. } | Self::Metric(_) | Self::Text { .. } | Self::Output { .. } => Context::Reader,
             Self::Help { .. } | Self::Palette { .. } | Self::List(_) | Self::Checklist { .. } => Context::List,
             Self::Input(_) => Context::Line,
             Self::Declare(_) | Self::Fields(_) => Context::Form,

@@ -12,6 +12,7 @@ mod history;
 mod keys;
 mod lists;
 mod logs;
+mod metric;
 mod mitigation;
 mod overview;
 mod perform;
@@ -35,6 +36,7 @@ use go::{PREVIEW, open_room, refresh_tab};
 pub(crate) use history::title as history_title;
 pub(crate) use lists::action_for;
 pub(crate) use logs::is_hit;
+pub(crate) use metric::comparison_of;
 pub(crate) use silences::ending_soon;
 
 /// Applies a message to the model and returns the effects to run. `at` is the time of the message.
@@ -92,6 +94,8 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             model.live.as_deref_mut().unwrap_or(&mut model.logs).add(batch);
             Vec::new()
         }
+        Msg::MetricsRead(request, result) => metric::read(model, &request, result),
+        Msg::MetricNamesRead(names) => metric::names_read(model, names),
         Msg::LinesRead(request, found) => history::lines_read(model, request, found),
         Msg::LinesSaved(path) => {
             model.say(Tone::Good, format!("Saved to {path}"));

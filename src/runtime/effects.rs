@@ -2,6 +2,7 @@
 
 mod custom;
 mod lines;
+mod metrics;
 mod sending;
 mod silences;
 mod steps;
@@ -219,6 +220,12 @@ impl Runner {
                     let is_open = open_url(&url).await;
                     let _quitting = messages.send(Msg::UrlOpened(url, is_open)).await;
                 });
+            }
+            Effect::ReadMetrics(request) => self.request(move |desk| metrics::read(desk, request)),
+            Effect::ReadMetricNames => self.request(metrics::read_names),
+            Effect::KeepMetric(ref kept) => {
+                let kept = (**kept).clone();
+                self.write(effect, move |desk| metrics::keep(desk, kept));
             }
             Effect::ReadLines(request) => self.request(move |desk| lines::read(desk, request)),
             Effect::SaveLines { path, text, replace } => self.request(move |_| lines::save(path, text, replace)),

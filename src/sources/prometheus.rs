@@ -400,6 +400,15 @@ impl MetricSource for Prometheus {
         }
         .boxed()
     }
+    fn label_names(&self, window: Window) -> AnswerFuture<'_, Vec<String>> {
+        async move {
+            let params = vec![("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
+            let answer = Self::parse_envelope(&self.http.get("api/v1/labels", &params).await?)?;
+            let names: Vec<String> = decode(answer.value)?;
+            Ok(Answer { gaps: answer.gaps, ..Answer::complete(names.iter().map(|n| clean::line(n)).collect()) })
+        }
+        .boxed()
+    }
     fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
         async move {
             let answer = self.recent_rules().await?;

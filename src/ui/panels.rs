@@ -7,6 +7,7 @@ mod cause;
 pub(crate) mod footer;
 pub(crate) mod header;
 pub(crate) mod logs;
+mod metric;
 pub(crate) mod overlay;
 pub(crate) mod overview;
 pub(crate) mod playbook;

@@ -1038,3 +1038,84 @@ fn dragging_in_a_chart_moves_the_cursor_and_zooms() {
     let (_, view) = point(&mut model, Pointer::Released, 40);
     assert_eq!(view.map(|v| (share(v.start), share(v.end))), Some((4.0, 8.0)), "in any direction");
 }
+
+/// Series of several instances, each at another level.
+fn instances(days: i64) -> Vec<Series> {
+    let series = |n: i32| Series {
+        labels: Labels::from([("instance".into(), format!("web-{n}"))]),
+        samples: (0..60).map(|i| Sample { at: at(-600 + 10 * i), value: f64::from(n) + days as f64 }).collect(),
+    };
+    (1..=3).map(series).collect()
+}
+
+#[test]
+fn any_query_is_a_chart_that_is_compared_and_kept() {
+    use crate::app::metric::{MetricNames, MetricRequest, MetricsRead};
+    use crate::app::{Effect, Overlay};
+    let mut model = room(Tab::Signals);
+    model.has_metrics = true;
+    let alt =
+        |model: &mut Model, c: char| update(model, at(1), Msg::Pressed(Chord { code: Code::Char(c), ctrl: false, alt: true }));
+    assert_eq!(alt(&mut model, 'q'), [Effect::ReadMetricNames]);
+    assert!(draw(&model, 140, 40).contains("max by (service) (db_pool_in_use)"), "the query of the selected evidence");
+    let names = MetricNames { metrics: vec!["up".into(), "uptime_seconds".into()], labels: vec!["instance".into()] };
+    update(&mut model, at(1), Msg::MetricNamesRead(names));
+    "u".chars().for_each(|key| press(&mut model, key));
+    press(&mut model, '⇥');
+    let screen = draw(&model, 140, 40);
+    assert!(screen.contains("> up") && screen.contains("up  uptime_seconds"), "{screen}");
+    let effects = pressed(&mut model, '⏎');
+    let [Effect::ReadMetrics(request)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((request.query.as_str(), request.days), ("up", 0));
+    assert!(draw(&model, 140, 40).contains("Reading the series"));
+    let read = |days: i64| MetricsRead { source: "prom".into(), step_secs: 10.0, series: instances(days), gaps: Vec::new() };
+    let answer =
+        |model: &mut Model, request: &MetricRequest, found| update(model, at(1), Msg::MetricsRead(request.clone(), Ok(found)));
+    answer(&mut model, request, read(0));
+    let screen = draw(&model, 140, 40);
+    for part in ["a {instance=\"web-1\"}", "b {instance=\"web-2\"}", "c {instance=\"web-3\"}"] {
+        assert!(screen.contains(part), "{part}\n{screen}");
+    }
+    assert!(screen.lines().any(|l| l.trim_end_matches(['│', ' ']).ends_with('a')), "each series ends with its letter\n{screen}");
+    // Yesterday behind it, with the value at the cursor.
+    let effects = pressed(&mut model, 'c');
+    let [Effect::ReadMetrics(earlier)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((earlier.days, earlier.window), (1, request.window));
+    assert!(draw(&model, 140, 40).contains("reading yesterday …"));
+    answer(&mut model, earlier, read(4));
+    press(&mut model, 'h');
+    let screen = draw(&model, 140, 40);
+    assert!(screen.contains("a 1 (yesterday 5) {instance=") && screen.contains("faint: yesterday"), "{screen}");
+    let effects = pressed(&mut model, 'c');
+    assert!(matches!(effects.as_slice(), [Effect::ReadMetrics(r)] if r.days == 7), "{effects:?}");
+    assert!(pressed(&mut model, 'c').is_empty());
+    assert!(!draw(&model, 140, 40).contains("faint"));
+    let effects = pressed(&mut model, 'm');
+    let [Effect::KeepMetric(kept)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((kept.request.query.as_str(), kept.found.series.len()), ("up", 3));
+    // A query that cannot be answered is there to be corrected.
+    alt(&mut model, 'q');
+    "up{".chars().for_each(|key| press(&mut model, key));
+    let effects = pressed(&mut model, '⏎');
+    let [Effect::ReadMetrics(request)] = effects.as_slice() else { panic!("{effects:?}") };
+    update(&mut model, at(1), Msg::MetricsRead(request.clone(), Err(crate::telemetry::Failure::new("parse error"))));
+    assert!(matches!(&model.overlay, Some(Overlay::Input(dialog)) if dialog.edit.text() == "up{"), "{:?}", model.overlay);
+}
+
+#[test]
+fn the_normal_range_of_a_series_is_drawn_as_a_band() {
+    let data = |normal_until| {
+        let samples = (0..60)
+            .map(|i| Sample { at: at(-600 + 10 * i), value: f64::from(if i < 30 { i32::try_from(i % 5).unwrap() } else { 9 }) });
+        let series = vec![Series { samples: samples.collect(), labels: Labels::new() }];
+        let theme = Theme::load("dark", &[], theme::Colours::All).0;
+        let mut buffer = ratatui::buffer::Buffer::empty(Rect::new(0, 0, 60, 12));
+        let window = Window::new(at(-600), at(0));
+        let chart = widgets::Chart { normal_until, ..widgets::Chart::of(&series, window, "", at(0)) };
+        widgets::chart(&mut buffer, Rect::new(0, 0, 60, 12), &theme, &chart);
+        buffer.content.iter().filter(|c| c.symbol() == "·").count()
+    };
+    assert_eq!(data(None), 0);
+    assert_eq!(data(Some(at(-595))), 0, "too few values to say what is normal");
+    assert!(data(Some(at(-300))) > 0);
+}

@@ -28,6 +28,11 @@ pub enum Meaning {
     Ai,
     Evidence,
     Chart,
+    Chart2,
+    Chart3,
+    Chart4,
+    Chart5,
+    Chart6,
     Severity1,
     Severity2,
     Severity3,
@@ -37,7 +42,7 @@ pub enum Meaning {
 
 impl Meaning {
     /// Every meaning.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::Text,
         Self::Title,
         Self::Muted,
@@ -52,6 +57,11 @@ impl Meaning {
         Self::Ai,
         Self::Evidence,
         Self::Chart,
+        Self::Chart2,
+        Self::Chart3,
+        Self::Chart4,
+        Self::Chart5,
+        Self::Chart6,
         Self::Severity1,
         Self::Severity2,
         Self::Severity3,
@@ -76,12 +86,24 @@ impl Meaning {
             Self::Ai => "ai",
             Self::Evidence => "evidence",
             Self::Chart => "chart",
+            Self::Chart2 => "chart.2",
+            Self::Chart3 => "chart.3",
+            Self::Chart4 => "chart.4",
+            Self::Chart5 => "chart.5",
+            Self::Chart6 => "chart.6",
             Self::Severity1 => "severity.1",
             Self::Severity2 => "severity.2",
             Self::Severity3 => "severity.3",
             Self::Severity4 => "severity.4",
             Self::Severity5 => "severity.5",
         }
+    }
+
+    /// The meaning of the series with this number in a chart, counted from 0; it repeats after six.
+    pub fn of_series(number: usize) -> Self {
+        const SERIES: [Meaning; 6] =
+            [Meaning::Chart, Meaning::Chart2, Meaning::Chart3, Meaning::Chart4, Meaning::Chart5, Meaning::Chart6];
+        SERIES.get(number % SERIES.len()).copied().unwrap_or(Self::Chart)
     }
 
     /// The meaning of an incident severity.

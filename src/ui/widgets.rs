@@ -8,6 +8,7 @@ use ratatui::widgets::{Block, Borders, Widget};
 
 use super::text;
 use super::theme::{Meaning, Theme, tint};
+use crate::analysis::departure::quantile;
 use crate::telemetry::series::human_measure;
 use crate::telemetry::{Sample, Series, Timestamp, Window};
 
@@ -70,35 +71,115 @@ pub(crate) struct Mark {
 }
 
 /// The data of a chart.
+#[derive(Clone, Copy)]
 pub(crate) struct Chart<'a> {
     pub series: &'a [Series],
+    /// The same series on an earlier day, drawn faintly behind them.
+    pub before: &'a [Series],
     pub window: Window,
     pub threshold: Option<f64>,
     pub unit: &'a str,
     pub marks: &'a [Mark],
+    /// What is before this time counts as normal: with one series, the range of most of its values is drawn as a band.
+    pub normal_until: Option<Timestamp>,
     /// Where a vertical line is drawn through the plot.
     pub cursor: Option<Timestamp>,
     /// The current time. Times that are not today are shown with their date.
     pub now: Timestamp,
 }
 
+impl<'a> Chart<'a> {
+    /// A chart of series alone.
+    pub(crate) fn of(series: &'a [Series], window: Window, unit: &'a str, now: Timestamp) -> Self {
+        Self { series, before: &[], window, threshold: None, unit, marks: &[], normal_until: None, cursor: None, now }
+    }
+
+    /// The range of most values of the only series before the normal time ends: from the 5th to the 95th percentile. `None` with
+    /// several series, or with too few values.
+    fn normal(&self) -> Option<(f64, f64)> {
+        /// The fewest values that say what is normal.
+        const MIN_VALUES: usize = 10;
+        let ([only], Some(until)) = (self.series, self.normal_until) else { return None };
+        let is_normal = |s: &&Sample| s.at < until && s.value.is_finite();
+        let mut values: Vec<f64> = only.within(self.window).iter().filter(is_normal).map(|s| s.value).collect();
+        if values.len() < MIN_VALUES {
+            return None;
+        }
+        quantile(&mut values, 0.05).zip(quantile(&mut values, 0.95))
+    }
+}
+
+/// The letter of a series in a chart of several, counted from 0: `a` to `z`.
+pub(crate) fn letter(number: usize) -> char {
+    char::from(b'a' + u8::try_from(number % 26).unwrap_or(0))
+}
+
+/// Where values and times are in the plot of a chart, in dots: each cell is two wide and four high.
+struct Scale {
+    window: Window,
+    top: f64,
+    low: f64,
+    columns: usize,
+    rows: usize,
+}
+
+impl Scale {
+    fn x(&self, at: Timestamp) -> usize {
+        let last = self.columns.saturating_sub(1) as f64;
+        (at.secs_since(self.window.start) / self.window.length().as_secs_f64() * last).round().clamp(0.0, last) as usize
+    }
+
+    fn y(&self, value: f64) -> usize {
+        let last = self.rows.saturating_sub(1) as f64;
+        ((self.top - value) / (self.top - self.low) * last).round().clamp(0.0, last) as usize
+    }
+
+    /// The cells of a series as bits of braille characters.
+    fn cells(&self, series: &Series) -> Vec<u8> {
+        let width = self.columns / 2;
+        let mut cells = vec![0_u8; width * self.rows / 4];
+        let mut before: Option<(usize, usize)> = None;
+        for p in series.within(self.window).iter().filter(|p| p.value.is_finite()) {
+            let (x, y) = (self.x(p.at), self.y(p.value));
+            // Connect neighbouring samples, unless the gap is longer than a tenth of the window.
+            match before.filter(|(bx, _)| x - bx.min(&x) <= self.columns / 10) {
+                Some((bx, by)) => join(bx, by, x, y, |x, y| dot(&mut cells, width, x, y)),
+                None => dot(&mut cells, width, x, y),
+            }
+            before = Some((x, y));
+        }
+        cells
+    }
+
+    fn draw(&self, buffer: &mut Buffer, plot: Rect, series: &Series, style: Style) {
+        let width = usize::from(plot.width);
+        for (i, bits) in self.cells(series).iter().enumerate().filter(|(_, b)| **b != 0) {
+            let glyph = char::from_u32(0x2800 + u32::from(*bits)).unwrap_or('⣿').to_string();
+            set(buffer, plot, i % width, i / width, &glyph, style);
+        }
+    }
+}
+
 /// Draws a chart in braille, with the scale on the left, and marks and the times of the window below. Draws nothing if the
 /// area is too small. Returns the area of the plot.
 pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart<'_>) -> Option<Rect> {
-    let Chart { series, window, threshold, unit, marks, cursor, now } = *data;
+    let Chart { series, before, window, threshold, unit, marks, cursor, now, .. } = *data;
     let length = window.length().as_secs_f64();
-    let points: Vec<Sample> =
-        series.iter().flat_map(|s| s.within(window).iter().copied()).filter(|s| s.value.is_finite()).collect();
     if area.height < 4 || area.width < 20 || length <= 0.0 {
         return None;
     }
+    let values = |all: &[Series]| -> Vec<f64> {
+        all.iter().flat_map(|s| s.within(window).iter().map(|p| p.value)).filter(|v| v.is_finite()).collect()
+    };
+    let mut points = values(series);
     if points.is_empty() {
         put(buffer, area, 0, &Line::from(Span::styled("No samples in this window.", theme.style(Meaning::Muted))), None);
         return None;
     }
+    points.extend(values(before));
     let factor = if unit == "%" { 100.0 } else { 1.0 };
-    let top = points.iter().map(|s| s.value).chain(threshold).fold(f64::NEG_INFINITY, f64::max);
-    let low = points.iter().map(|s| s.value).chain(threshold).fold(f64::INFINITY, f64::min).min(0.0);
+    let top = points.iter().copied().chain(threshold).fold(f64::NEG_INFINITY, f64::max);
+    let low = points.iter().copied().chain(threshold).fold(f64::INFINITY, f64::min).min(0.0);
     let top = if top > low { top } else { low + 1.0 };
     let label = |v: f64| human_measure(v * factor, unit);
     let ticks = ticks(low, top, usize::from(area.height.saturating_sub(2)));
@@ -109,52 +190,49 @@ pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart
         return None;
     }
     let muted = theme.style(Meaning::Muted);
-    let (columns, rows) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
-    let y_of = |v: f64| ((top - v) / (top - low) * (rows - 1) as f64).round().clamp(0.0, (rows - 1) as f64) as usize;
-    let x_of = |at: Timestamp| {
-        (at.secs_since(window.start) / length * (columns - 1) as f64).round().clamp(0.0, (columns - 1) as f64) as usize
-    };
+    let scale = Scale { window, top, low, columns: usize::from(plot.width) * 2, rows: usize::from(plot.height) * 4 };
     for tick in &ticks {
-        put(buffer, area, y_of(*tick) / 4, &Line::from(Span::styled(text::align_right(&label(*tick), gutter - 1), muted)), None);
+        put(
+            buffer,
+            area,
+            scale.y(*tick) / 4,
+            &Line::from(Span::styled(text::align_right(&label(*tick), gutter - 1), muted)),
+            None,
+        );
     }
-    if let Some(column) = cursor.filter(|at| window.contains(*at)).map(|at| x_of(at) / 2) {
+    if let Some((from, to)) = data.normal() {
+        for row in scale.y(to) / 4..=scale.y(from) / 4 {
+            (0..plot.width).step_by(2).for_each(|x| set(buffer, plot, usize::from(x), row, "·", theme.style(Meaning::Border)));
+        }
+    }
+    if let Some(column) = cursor.filter(|at| window.contains(*at)).map(|at| scale.x(at) / 2) {
         for row in 0..usize::from(plot.height) {
             set(buffer, plot, column, row, "┊", theme.style(Meaning::Accent));
         }
     }
     if let Some(t) = threshold {
-        let row = y_of(t) / 4;
+        let row = scale.y(t) / 4;
         for x in (0..plot.width).step_by(2) {
             set(buffer, plot, usize::from(x), row, "┄", theme.style(Meaning::Warn));
         }
     }
-    let mut cells = vec![0_u8; usize::from(plot.width) * usize::from(plot.height)];
-    for s in series {
-        let mut before: Option<(usize, usize)> = None;
-        for p in s.within(window).iter().filter(|p| p.value.is_finite()) {
-            let (x, y) = (x_of(p.at), y_of(p.value));
-            // Connect neighbouring samples, unless the gap is longer than a tenth of the window.
-            match before.filter(|(bx, _)| x - bx.min(&x) <= columns / 10) {
-                Some((bx, by)) => join(bx, by, x, y, |x, y| dot(&mut cells, usize::from(plot.width), x, y)),
-                None => dot(&mut cells, usize::from(plot.width), x, y),
-            }
-            before = Some((x, y));
-        }
+    for s in before {
+        scale.draw(buffer, plot, s, muted);
     }
-    for (i, bits) in cells.iter().enumerate().filter(|(_, b)| **b != 0) {
-        let glyph = char::from_u32(0x2800 + u32::from(*bits)).unwrap_or('⣿').to_string();
-        set(buffer, plot, i % usize::from(plot.width), i / usize::from(plot.width), &glyph, theme.style(Meaning::Chart));
+    for (n, s) in series.iter().enumerate() {
+        scale.draw(buffer, plot, s, theme.style(Meaning::of_series(n)));
+    }
+    // With several series, a letter at the end of each names it without a colour too.
+    for (n, s) in series.iter().enumerate().filter(|_| series.len() > 1) {
+        if let Some(last) = s.within(window).iter().rev().find(|p| p.value.is_finite()) {
+            let place = (scale.x(last.at) / 2, scale.y(last.value) / 4);
+            set(buffer, plot, place.0, place.1, &letter(n).to_string(), theme.style(Meaning::of_series(n)));
+        }
     }
     let axis = usize::from(plot.height);
     for mark in marks.iter().filter(|m| window.contains(m.at)) {
-        set(
-            buffer,
-            Rect { height: plot.height + 1, ..plot },
-            x_of(mark.at) / 2,
-            axis,
-            &mark.glyph.to_string(),
-            theme.style(mark.meaning),
-        );
+        let below = Rect { height: plot.height + 1, ..plot };
+        set(buffer, below, scale.x(mark.at) / 2, axis, &mark.glyph.to_string(), theme.style(mark.meaning));
     }
     let line =
         Line::from(Span::styled(format!("{}{}", " ".repeat(gutter), time_axis(window, now, usize::from(plot.width))), muted));

@@ -6,6 +6,7 @@ use super::super::checklist::item_action;
 use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, TooLong, input_width};
 use super::super::fill::{fill, moment_and_text};
+use super::super::metric::{MetricView, complete as complete_metric};
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{CustomEffect, Effect, SendEffect, SilenceEffect, StepEffect};
 use super::super::overlay::{
@@ -19,11 +20,12 @@ use super::go::{go_to_board, go_to_finding, open_room, scroll, tab};
 use super::lists::change_status;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given, value_typed};
-use super::{cursor, custom, mitigation, perform, silences, updates};
+use super::{cursor, custom, metric, mitigation, perform, silences, updates};
 use crate::incident::gate::{Check, gates, open_step as open_playbook_step};
-use crate::incident::{CardState, Command, NoteKind, Severity};
+use crate::incident::{CardState, Command, EvidenceId, NoteKind, Severity};
 use crate::prompt::question::{Known, Question, completions};
 use crate::telemetry::failure::Explain;
+use crate::telemetry::{Timestamp, Window};
 
 /// Handles an action in the open dialog.
 pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Effect> {
@@ -75,23 +77,8 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
             (_, Some(scroll)) => show(model, Overlay::Output { name, text, scroll, keep }),
             (_, None) => close_or_keep(model, action, Overlay::Output { name, text, scroll: at, keep }),
         },
-        Overlay::Evidence { id, scroll: place, at, view } => {
-            let same = Overlay::Evidence { id, scroll: place, at, view };
-            if action == Action::CopyText {
-                let query = current(model).and_then(|i| i.evidence(id)).map(|e| e.query.clone());
-                model.overlay = Some(same);
-                model.say(Tone::Good, "Copied the query.");
-                return query.map(Effect::Copy).into_iter().collect();
-            }
-            if let Some(moved) = cursor::moved(model, action, id, at, view) {
-                let (at, view) = moved;
-                return show(model, Overlay::Evidence { id, scroll: place, at, view });
-            }
-            match scrolled(model, action, place) {
-                Some(scroll) => show(model, Overlay::Evidence { id, scroll, at, view }),
-                None => close_or_keep(model, action, same),
-            }
-        }
+        Overlay::Evidence { id, scroll: place, at, view } => in_evidence(model, action, (id, place, at, view)),
+        Overlay::Metric(view) => in_metric(model, action, view),
         Overlay::Checklist { selected } => in_checklist(model, action, selected),
         Overlay::Palette { edit, selected } => in_palette(model, action, edit, selected),
         Overlay::Input(dialog) => in_input(model, action, dialog),
@@ -100,6 +87,65 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
         Overlay::Fields(form) => in_fields(model, action, chord, form),
         Overlay::Confirm(dialog) => in_confirmation(model, action, dialog),
     }
+}
+
+/// Handles an action in an evidence item: its number, scroll offset, time of interest and the shown part of its window.
+fn in_evidence(
+    model: &mut Model,
+    action: Action,
+    (id, place, at, view): (EvidenceId, usize, Option<Timestamp>, Option<Window>),
+) -> Vec<Effect> {
+    let same = Overlay::Evidence { id, scroll: place, at, view };
+    if action == Action::CopyText {
+        let query = current(model).and_then(|i| i.evidence(id)).map(|e| e.query.clone());
+        model.overlay = Some(same);
+        model.say(Tone::Good, "Copied the query.");
+        return query.map(Effect::Copy).into_iter().collect();
+    }
+    if let Some(effects) = in_chart(model, action, &same) {
+        return effects;
+    }
+    match scrolled(model, action, place) {
+        Some(scroll) => show(model, Overlay::Evidence { id, scroll, at, view }),
+        None => close_or_keep(model, action, same),
+    }
+}
+
+/// Handles an action in the chart of a query.
+fn in_metric(model: &mut Model, action: Action, view: Box<MetricView>) -> Vec<Effect> {
+    match action {
+        Action::QueryMetrics => {
+            let query = view.request.query.clone();
+            return metric::ask(model, &query);
+        }
+        Action::CopyText | Action::KeepOutput => {
+            let effects = if action == Action::KeepOutput {
+                metric::keep(model, &view)
+            } else {
+                model.say(Tone::Good, "Copied the query.");
+                vec![Effect::Copy(view.request.query.clone())]
+            };
+            model.overlay = Some(Overlay::Metric(view));
+            return effects;
+        }
+        _ => {}
+    }
+    let same = Overlay::Metric(view);
+    in_chart(model, action, &same).unwrap_or_else(|| close_or_keep(model, action, same))
+}
+
+/// Moves the cursor or the view of a chart, or compares it; `None` if the action does something else.
+fn in_chart(model: &mut Model, action: Action, overlay: &Overlay) -> Option<Vec<Effect>> {
+    if action == Action::Compare {
+        let effects = metric::compare(model, overlay);
+        model.overlay = Some(overlay.clone());
+        return Some(effects);
+    }
+    let (_, span) = metric::span(model, overlay)?;
+    let (at, view) = cursor::moved(action, &span)?;
+    let mut moved = overlay.clone();
+    metric::set_cursor(&mut moved, at, view);
+    Some(show(model, moved))
 }
 
 /// Whether an action goes to a tab or an incident, which closes a text.
@@ -152,6 +198,7 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             Overlay::Text { .. }
             | Overlay::Output { .. }
             | Overlay::Evidence { .. }
+            | Overlay::Metric(_)
             | Overlay::Checklist { .. }
             | Overlay::Confirm(_),
         )
@@ -420,12 +467,38 @@ fn complete_name(model: &Model, dialog: &mut InputDialog, needs_at: bool) {
     dialog.edit = TextField::with(text).with_lines(dialog.edit.is_multiline());
 }
 
+/// Completes the name of a metric or a label in a query; the hint lists the candidates.
+fn complete_query(model: &Model, dialog: &mut InputDialog) {
+    /// The most candidates that the hint lists.
+    const LISTED: usize = 12;
+    let Some(names) = &model.metric_names else {
+        "The names are still being read.".clone_into(&mut dialog.hint);
+        return;
+    };
+    if !dialog.edit.parts().1.is_empty() {
+        return;
+    }
+    let Some((text, found)) = complete_metric(dialog.edit.text(), names) else {
+        "No known name begins like this.".clone_into(&mut dialog.hint);
+        return;
+    };
+    dialog.edit = TextField::with(text);
+    if found.len() > 1 {
+        let more = if found.len() > LISTED { format!("  and {} more", found.len() - LISTED) } else { String::new() };
+        dialog.hint = format!("{}{more}", found.iter().take(LISTED).cloned().collect::<Vec<_>>().join("  "));
+    }
+}
+
 /// Completes a slash command: the only candidate, or as much as all have in common; the hint lists them.
 fn complete(model: &Model, dialog: &mut InputDialog) {
     if let Purpose::Command(command) = &dialog.purpose {
         if takes_name(command) {
             complete_name(model, dialog, matches!(**command, Command::AddAction(_)));
         }
+        return;
+    }
+    if dialog.purpose == Purpose::Query {
+        complete_query(model, dialog);
         return;
     }
     if !matches!(dialog.purpose, Purpose::Question(_)) {
@@ -485,6 +558,7 @@ fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<E
             let history = match dialog.purpose {
                 Purpose::Filter => Some(&model.logs.filters),
                 Purpose::Search => Some(&model.logs.searches),
+                Purpose::Query => Some(&model.queries),
                 _ => None,
             };
             let recalled = history.and_then(|r| r.step(dialog.edit.text(), action == Action::Recall)).map(str::to_owned);
@@ -512,6 +586,7 @@ fn set_filter(model: &mut Model, text: &str) {
 }
 
 /// Carries out the purpose of a submitted text.
+#[expect(clippy::too_many_lines, reason = "one arm per purpose")]
 fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
     let text = line.edit.text().trim();
     match &line.purpose {
@@ -554,6 +629,8 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             Ok(()) => Vec::new(),
             Err(why) => reopen(model, line, &why),
         },
+        Purpose::Query if text.is_empty() => Vec::new(),
+        Purpose::Query => metric::query_typed(model, text),
         Purpose::SaveLines(_) if text.is_empty() => say(model, "Nothing saved, because the path was empty."),
         Purpose::SaveLines(lines) => {
             vec![Effect::SaveLines { path: text.to_owned(), text: lines.clone(), replace: false }]

@@ -22,6 +22,7 @@ use super::lists::{
     choose_role, choose_severity, choose_status, choose_unlink, first_open, judge, link, remark, with_item,
 };
 use super::logs::{self, go_to_error, go_to_hit, line_to_note, pattern_lines, search};
+use super::metric;
 use super::mitigation::{self, propose_mitigation};
 use super::overview::{fold_finding, open_finding};
 use super::playbook::{choose_playbook, run_step, set_variable, skip_step, stop_script};
@@ -66,6 +67,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             effects
         }
         Action::Retry => retry(model),
+        Action::QueryMetrics => metric::ask_here(model),
+        Action::AlertChart => metric::alert_chart(model),
         Action::SwitchIncident => switch_incident(model),
         Action::ToggleMouse => super::common::toggle_mouse(model),
         Action::Redraw => vec![Effect::Redraw],
@@ -306,6 +309,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::CopyText
         | Action::CloseReader
         | Action::KeepOutput
+        | Action::Compare
         | Action::NextChoice
         | Action::NextPage
         | Action::PreviousPage

@@ -9,7 +9,7 @@ use super::super::overlay::Overlay;
 use super::super::pointer::{Pointer, Target, time_at};
 use super::super::room::Tab;
 use super::go::{select, tab};
-use super::{dialogs, keys, perform};
+use super::{dialogs, keys, metric, perform};
 use crate::telemetry::{Timestamp, Window};
 
 /// The rows that one step of the wheel moves.
@@ -56,9 +56,13 @@ fn part(window: Window, a: Timestamp, b: Timestamp) -> Option<Window> {
 
 /// Moves the cursor of the open chart, and shows a part of its window if one was selected.
 fn show_chart(model: &mut Model, to: Timestamp, part: Option<Window>) -> Vec<Effect> {
-    if let Some(Overlay::Evidence { at, view, .. }) = &mut model.overlay {
-        *at = Some(to);
-        *view = part.or(*view);
+    let shown = match &model.overlay {
+        Some(Overlay::Evidence { view, .. }) => *view,
+        Some(Overlay::Metric(metric)) => metric.view,
+        _ => None,
+    };
+    if let Some(overlay) = &mut model.overlay {
+        metric::set_cursor(overlay, Some(to), part.or(shown));
     }
     Vec::new()
 }

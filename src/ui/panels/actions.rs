@@ -217,7 +217,7 @@ fn card_detail(
         let mut marks: Vec<Mark> = card.started_at.map(|at| mark(at, '▸')).into_iter().collect();
         marks.extend(card.done_at.map(|at| mark(at, '✓')));
         let threshold = card.verify.as_ref().map(|v| v.threshold);
-        let data = Chart { series, window: record.window, threshold, unit, marks: &marks, cursor: None, now: model.now };
+        let data = Chart { threshold, marks: &marks, ..Chart::of(series, record.window, unit, model.now) };
         chart(frame.buffer_mut(), rest, theme, &data);
     }
 }

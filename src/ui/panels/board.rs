@@ -347,15 +347,7 @@ fn alert_chart(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect, 
             let unit = expression::infer_unit(&found.query, found.threshold);
             let marks: Vec<Mark> = alert.starts_at.iter().map(|at| Mark { at: *at, glyph: '●', meaning: Meaning::Bad }).collect();
             let window = Window::new(start, end);
-            let data = Chart {
-                series: &found.series,
-                window,
-                threshold: found.threshold,
-                unit,
-                marks: &marks,
-                cursor: None,
-                now: model.now,
-            };
+            let data = Chart { threshold: found.threshold, marks: &marks, ..Chart::of(&found.series, window, unit, model.now) };
             chart(frame.buffer_mut(), area, theme, &data);
         }
     }

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
+use super::metric::{self, Shown};
 use crate::app::action::{ACTIONS, Action, Context};
 use crate::app::checklist::item_action;
 use crate::app::edit::{MAX_DIALOG, TextField, input_width};
@@ -21,11 +22,10 @@ use crate::incident::gate::{Check, gates};
 use crate::incident::{EvidenceId, GateItem, Severity};
 use crate::telemetry::Timestamp;
 use crate::telemetry::Window;
-use crate::telemetry::series::human_measure;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 use crate::ui::theme::{Meaning, Theme};
-use crate::ui::widgets::{Chart, chart, cited, frame as bordered, markdown, put, scrolled};
+use crate::ui::widgets::{cited, frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
 
 /// The largest height of a text field, in rows.
@@ -56,6 +56,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
         Overlay::Evidence { id, scroll, at, view } => {
             cache.scroll_limit = evidence(model, theme, cache, *id, (*scroll, *at, *view), frame, area);
         }
+        Overlay::Metric(view) => metric::render(model, theme, cache, view, frame, area),
         Overlay::Checklist { selected } => checklist(model, theme, cache, *selected, frame, area),
         Overlay::Output { name, text: words, scroll, .. } => {
             let running = model.running.as_ref().filter(|r| r.step.is_none());
@@ -88,7 +89,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
 }
 
 /// The keys of some actions with their labels: `⏎ ok  esc close`.
-fn keys(model: &Model, actions: &[Action]) -> String {
+pub(super) fn keys(model: &Model, actions: &[Action]) -> String {
     let shown: Vec<String> = actions.iter().map(|a| format!("{} {}", model.key(*a), a.spec().word)).collect();
     shown.join("  ")
 }
@@ -217,7 +218,7 @@ fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Fr
 }
 
 /// Draws a cleared area with a border. Returns the area inside.
-fn window(theme: &Theme, frame: &mut Frame<'_>, area: Rect, title: String) -> Rect {
+pub(super) fn window(theme: &Theme, frame: &mut Frame<'_>, area: Rect, title: String) -> Rect {
     frame.render_widget(Clear, area);
     let block = bordered(theme, title, true);
     let inner = block.inner(area);
@@ -468,25 +469,18 @@ fn evidence(
     let mut inner = inner;
     if let Some(Body::Series { series, threshold, unit, step_secs, .. }) = body {
         let height = inner.height * 3 / 5;
-        let marks = super::signals::marks_of(model);
-        let window = view.unwrap_or(record.window);
-        let data = Chart { series, window, threshold: *threshold, unit, marks: &marks, cursor: at, now: model.now };
-        let plot = chart(frame.buffer_mut(), Rect { height, ..inner }, theme, &data);
-        cache.chart(plot, window);
-        let listed = series.len().min(4);
-        for (row, s) in series.iter().take(listed).enumerate() {
-            let value = at.map(|at| {
-                // A series that has ended has no value here.
-                let before = s.samples.iter().rev().find(|x| x.at <= at);
-                before.filter(|x| at.secs_since(x.at) <= 2.0 * step_secs).map(|x| measured(x.value, unit))
-            });
-            let value = value.map(|v| format!("{} ", v.unwrap_or_else(|| "no sample".to_owned()))).unwrap_or_default();
-            put(frame.buffer_mut(), inner, usize::from(height) + row, &Line::from(format!("{value}{}", s.title())), None);
-        }
-        let moves = keys(model, &[Action::Earlier, Action::Later, Action::ZoomIn, Action::ZoomOut]);
-        let line = Line::from(Span::styled(moves, theme.style(Meaning::Muted)));
-        put(frame.buffer_mut(), inner, usize::from(height) + listed, &line, None);
-        let used = (height + u16::try_from(listed).unwrap_or(4) + 2).min(inner.height);
+        let shown = Shown {
+            query: &record.query,
+            window: record.window,
+            series,
+            threshold: *threshold,
+            unit,
+            step_secs: *step_secs,
+            at,
+            view,
+        };
+        let used = metric::draw(model, theme, cache, &shown, frame, Rect { height: height + 6, ..inner }) + 1;
+        let used = used.min(inner.height);
         inner = Rect { y: inner.y + used, height: inner.height - used, ..inner };
     }
     let words = format!(
@@ -508,11 +502,6 @@ fn evidence(
         (n, ..) => n,
     };
     scrolled(frame.buffer_mut(), inner, &lines, scroll)
-}
-
-/// A value of a series as it is read: shares in percent.
-fn measured(value: f64, unit: &str) -> String {
-    human_measure(if unit == "%" { value * 100.0 } else { value }, unit)
 }
 
 /// The detail of a checklist item: the evidence if it is met, or what to do if it is open.

@@ -138,8 +138,7 @@ fn step_detail(
     if let Some((evidence, Body::Series { series, threshold, unit, .. })) = drawn.filter(|_| below > 0) {
         let title = text::fit(&format!("[{}] {}", evidence.id, evidence.query), usize::from(plot.width));
         put(frame.buffer_mut(), plot, 0, &Line::from(Span::styled(title, theme.style(Meaning::Evidence))), None);
-        let data =
-            Chart { series, window: evidence.window, threshold: *threshold, unit, marks: &[], cursor: None, now: model.now };
+        let data = Chart { threshold: *threshold, ..Chart::of(series, evidence.window, unit, model.now) };
         chart(frame.buffer_mut(), Rect { y: plot.y + 1, height: plot.height - 1, ..plot }, theme, &data);
     }
 }

@@ -13,8 +13,8 @@ use crate::evidence::Body;
 use crate::evidence::render::{self, Detail, aligned_sparkline, sparkline};
 use crate::incident::state::Investigation;
 use crate::incident::{CitedSuspect, EvidenceKind, EvidenceRecord, FindingKind, Incident};
-use crate::telemetry::Series;
 use crate::telemetry::series::human_measure;
+use crate::telemetry::{Series, Timestamp};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
@@ -80,7 +80,16 @@ fn marks(incident: &Incident) -> Vec<Mark> {
     let changes =
         found.into_iter().flat_map(Investigation::details).filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
     marks.extend(changes.map(|at| Mark { at, glyph: '◇', meaning: Meaning::Warn }));
+    let is_note = |e: &&crate::incident::Entry| matches!(e.fact, crate::incident::Fact::Note { .. });
+    let notes = incident.timeline().into_iter().filter(is_note).filter(|e| e.actor.kind == crate::incident::ActorKind::Human);
+    marks.extend(notes.map(|e| Mark { at: e.at, glyph: '✎', meaning: Meaning::Accent }));
     marks
+}
+
+/// The onset of the incident in the room: what is before it counts as normal. `None` if it is not known.
+pub(super) fn onset_of(model: &Model) -> Option<Timestamp> {
+    let investigation = model.room.as_ref()?.incident.as_ref()?.investigation.as_ref()?;
+    investigation.onset.filter(|_| !investigation.bad_baseline)
 }
 
 /// The marks of the incident in the room; none without one.
@@ -218,8 +227,12 @@ fn suspect_detail(
         (Some(Body::Series { unit, threshold, .. }), Some(series)) => {
             let series = std::slice::from_ref(series);
             let marks = marks(incident);
-            let data =
-                Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, cursor: None, now: model.now };
+            let data = Chart {
+                threshold: *threshold,
+                marks: &marks,
+                normal_until: onset_of(model),
+                ..Chart::of(series, record.window, unit, model.now)
+            };
             chart(frame.buffer_mut(), rest, theme, &data);
         }
         (Some(body), _) => {
@@ -325,8 +338,12 @@ fn evidence_detail(
             let many = series.len() > 1;
             let height =
                 if many { rest.height.saturating_sub(u16::try_from(series.len().min(4)).unwrap_or(4)) } else { rest.height };
-            let data =
-                Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, cursor: None, now: model.now };
+            let data = Chart {
+                threshold: *threshold,
+                marks: &marks,
+                normal_until: onset_of(model),
+                ..Chart::of(series, record.window, unit, model.now)
+            };
             chart(frame.buffer_mut(), Rect { height, ..rest }, theme, &data);
             if many {
                 for (i, s) in series.iter().take(4).enumerate() {

@@ -1,0 +1,99 @@
+//! Queries of metrics that a person types, and charts that are kept as evidence.
+
+use super::clock::now;
+use super::desk::{Desk, DeskError};
+use crate::evidence::{Body, Draft};
+use crate::incident::{EvidenceId, EvidenceKind, IncidentId, Refusal};
+use crate::sources::{FaultKind, SourceError, step_for};
+use crate::telemetry::{Series, Window, clean, words};
+
+/// The most series of one answer that are kept.
+const MAX_SERIES: usize = 50;
+
+/// The answer to a query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueriedSeries {
+    /// The source that answered.
+    pub source: String,
+    pub step_secs: f64,
+    pub series: Vec<Series>,
+    /// What is missing, and why.
+    pub gaps: Vec<String>,
+}
+
+impl Desk {
+    /// Reads a query over a window: the answer of the first metrics source that has series for it, else an empty answer. At most the
+    /// first 50 series.
+    ///
+    /// # Errors
+    /// If no metrics source can answer, the error of the last one.
+    pub async fn query_metrics(&self, query: &str, window: Window) -> Result<QueriedSeries, SourceError> {
+        let step_secs = step_for(window);
+        let mut found = Err(SourceError::new(FaultKind::Config, "no metrics source is configured"));
+        for source in &self.sources.sources {
+            let Some(metrics) = source.metrics() else { continue };
+            match metrics.range(query, window, step_secs).await {
+                Ok(answer) => {
+                    let is_empty = answer.value.is_empty();
+                    let mut gaps = answer.gaps;
+                    if answer.value.len() > MAX_SERIES {
+                        gaps.push(format!("the first {MAX_SERIES} of {}", words::count(answer.value.len(), "series")));
+                    }
+                    let series = answer.value.into_iter().take(MAX_SERIES).collect();
+                    found = Ok(QueriedSeries { source: source.name().to_owned(), step_secs, series, gaps });
+                    if !is_empty {
+                        break;
+                    }
+                }
+                Err(error) if found.is_err() => found = Err(error),
+                Err(_) => {}
+            }
+        }
+        found
+    }
+
+    /// The names of metrics and of labels of every metrics source, sorted. A source that cannot list them adds none.
+    pub async fn metric_names(&self, window: Window) -> (Vec<String>, Vec<String>) {
+        let (mut metrics, mut labels) = (Vec::new(), Vec::new());
+        for backend in self.sources.sources.iter().filter_map(|s| s.metrics()) {
+            metrics.extend(backend.label_values("__name__", window).await.map(|a| a.value).unwrap_or_default());
+            labels.extend(backend.label_names(window).await.map(|a| a.value).unwrap_or_default());
+        }
+        for names in [&mut metrics, &mut labels] {
+            names.sort();
+            names.dedup();
+        }
+        (metrics, labels)
+    }
+
+    /// Keeps series as evidence of an incident.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn keep_metric(
+        &self,
+        id: IncidentId,
+        query: &str,
+        window: Window,
+        found: QueriedSeries,
+        (unit, threshold): (String, Option<f64>),
+    ) -> Result<EvidenceId, DeskError> {
+        let count = found.series.len() as u64;
+        let title = clean::truncate(query, 80);
+        let draft = Draft {
+            kind: EvidenceKind::Metric,
+            source: found.source,
+            query: query.to_owned(),
+            window,
+            taken_at: now(),
+            summary: clean::truncate(&format!("{title}: {}", words::count(found.series.len(), "series")), 160),
+            body: Body::Series { title: title.clone(), unit, step_secs: found.step_secs, threshold, series: found.series },
+            gaps: found.gaps,
+            shown: count,
+            total: count,
+        };
+        let (_, appended) = self.append_evidence(id, draft, &self.actor(), None).await?;
+        let kept = appended.evidence.first().copied();
+        kept.ok_or_else(|| Refusal::invalid("the chart was not saved").into())
+    }
+}
