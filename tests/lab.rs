@@ -49,6 +49,23 @@ fn model() -> Stub {
     })
 }
 
+/// The names that complete a query come from the server itself.
+fn assert_completes_from_the_server(config: &str) {
+    use warroom::config::{Config, Overrides};
+    let overrides = Overrides { config: Some(PathBuf::from(config)), store: None };
+    let config = Config::load(&overrides, warroom::sources::registry::check).unwrap();
+    let set = warroom::investigate::SourceSet::from_config(&config);
+    let hour = Duration::from_hours(1);
+    let window = warroom::telemetry::Window::before(warroom::investigate::clock::now(), hour);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let source = set.sources.iter().find(|s| s.metrics().is_some()).unwrap();
+    let metrics = source.metrics().unwrap();
+    let names = runtime.block_on(metrics.label_values("__name__", window)).unwrap().value;
+    let labels = runtime.block_on(metrics.label_names(window)).unwrap().value;
+    assert!(names.iter().any(|n| n == "db_pool_in_use") && names.iter().any(|n| n == "up"), "{names:?}");
+    assert!(labels.iter().any(|l| l == "service") && labels.iter().any(|l| l == "__name__"), "{labels:?}");
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "the life of one incident")]
 fn handles_an_incident_from_alert_to_postmortem() {
@@ -105,6 +122,7 @@ fn handles_an_incident_from_alert_to_postmortem() {
         ],
     );
     assert_eq!((code, declared["id"].as_str()), (0, Some("INC-1")));
+    assert_completes_from_the_server(&config);
     assert!(run(home, &["--config", &config, "incident", "acknowledge", "INC-1"]).status.success());
     // Give the metrics time to show the fault clearly.
     std::thread::sleep(Duration::from_secs(8));
