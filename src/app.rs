@@ -24,6 +24,7 @@ pub(crate) mod pointer;
 pub(crate) mod room;
 pub(crate) mod session;
 pub(crate) mod synonyms;
+pub(crate) mod tour;
 pub(crate) mod update;
 
 pub(crate) use action::{Action, Context};

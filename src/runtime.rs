@@ -78,7 +78,9 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.has_metrics = desk.sources.sources.iter().any(|s| s.metrics().is_some());
     model.has_logs = desk.sources.sources.iter().any(|s| s.logs().is_some());
     model.model_name = desk.assistant.as_ref().map(|a| a.model.clone());
-    model.config_path = crate::config::default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());
+    let used = config.path.clone().or_else(crate::config::default_path);
+    model.config_path = used.map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());
+    model.has_silences = desk.sources.sources.iter().any(|s| s.silences().is_some());
     model.matrix = desk.matrix.clone();
     model.monitor = desk.monitor;
     model.playbooks = Arc::new(desk.playbooks.clone());
@@ -90,6 +92,7 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     };
     model.commands = desk.commands.iter().map(described).collect();
     model.channels = desk.updates.channels.iter().map(channel).collect();
+    model.tour = banner.as_ref().map(|_| crate::app::tour::Tour::default());
     model.banner = banner;
     model.pointer.is_on = config.ui.mouse;
     model.attention.occasions = config.ui.notify.iter().map(|n| occasion(*n)).collect();

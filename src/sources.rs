@@ -19,6 +19,7 @@ pub mod prometheus;
 pub mod recorder;
 pub mod recording;
 pub mod registry;
+pub mod request_log;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};

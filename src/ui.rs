@@ -84,22 +84,27 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
         panels::small::render(model, theme, frame, area);
         return;
     }
-    let [header, body, footer] =
-        Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas::<3>(area);
+    let tour = crate::app::tour::line(model);
+    let tour_height = u16::from(tour.is_some());
+    let parts = [Constraint::Length(1), Constraint::Min(1), Constraint::Length(tour_height), Constraint::Length(1)];
+    let [header, body, tour_row, footer] = Layout::vertical(parts).areas::<4>(area);
     panels::header::render(model, theme, frame, header);
     match model.screen {
         Screen::Board => panels::board::render(model, theme, cache, frame, body),
         Screen::Room => panels::room::render(model, theme, cache, frame, body),
     }
     panels::footer::render(model, theme, frame, footer);
+    if let Some(words) = tour {
+        panels::footer::tour(theme, frame, tour_row, &words);
+    }
     if let Some(overlay) = &model.overlay {
         cache.targets.clear();
         panels::overlay::render(model, theme, cache, overlay, frame, body);
     }
     // A dialog has its own keys, so that a message over the footer hides nothing of it.
     let is_dialog = model.overlay.as_ref().is_some_and(|o| o.context() != Context::Reader);
-    let place = if is_dialog { Rect { height: body.height + footer.height, ..body } } else { body };
-    panels::footer::message(model, theme, frame, place);
+    let place = if is_dialog { Rect { height: body.height + tour_row.height + footer.height, ..body } } else { body };
+    panels::footer::message(model, theme, frame, place, is_dialog);
 }
 
 /// A rectangle of at most the given size, centered in `area`.

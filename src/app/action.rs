@@ -187,6 +187,10 @@ actions! {
     SwitchIncident, "switch-incident", Everywhere, "last incident", "Return to the incident that was open before", false;
     Refresh, "refresh", Everywhere, "refresh", "Query the sources now", false;
     Retry, "retry", Everywhere, "retry", "Retry unsaved changes, or reopen text that was refused", true;
+    Zoom, "zoom", Everywhere, "zoom", "Show only the details, or the list again", false;
+    Pin, "pin", Everywhere, "pin", "Keep this evidence beside every tab, or remove it", false;
+    RequestLog, "request-log", Everywhere, "requests", "Show the requests to sources, with their outcomes", false;
+    EndTour, "end-tour", Everywhere, "end tour", "End the tour of the demo", false;
     ToggleMouse, "toggle-mouse", Everywhere, "mouse", "Turn the mouse on or off", false;
     Redraw, "redraw", Everywhere, "redraw", "Redraw the screen", false;
     Suspend, "suspend", Everywhere, "suspend", "Suspend to the shell; fg resumes", false;

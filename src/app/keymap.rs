@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn unreachable_bindings_are_reported() {
         let (_, problems) = Keymap::with_user(Some(("keys.toml", "[everywhere]\n\"g\" = \"refresh\"\n")));
-        assert!(problems.len() == 1 && problems[0].text.contains("'gg' (top) can never be reached"), "{problems:?}");
+        assert!(problems.len() == 2 && problems[0].text.contains("'gg' (top) can never be reached"), "{problems:?}");
         assert_eq!(problems[0].line, Some(2));
         let (_, problems) = Keymap::with_user(Some(("keys.toml", "[room]\n\"n n\" = \"decision\"\n")));
         assert!(problems.len() == 1 && problems[0].text.contains("'n' is bound to note"), "{problems:?}");

@@ -17,6 +17,7 @@ use super::overlay::{InputDialog, Overlay};
 use super::pointer::PointerState;
 use super::room::{Room, Tab};
 use super::session::{Session, Unsent};
+use super::tour::Tour;
 use crate::incident::IncidentId;
 use crate::incident::{Audience, Matrix};
 use crate::playbook::Library;
@@ -101,6 +102,8 @@ pub(crate) struct Model {
     pub alert_sources: Vec<String>,
     pub has_logs: bool,
     pub has_metrics: bool,
+    /// Whether a source can silence alerts.
+    pub has_silences: bool,
     /// The names for completion in queries; `None` if they were not read yet.
     pub metric_names: Option<MetricNames>,
     /// Queries of metrics that can be recalled.
@@ -118,8 +121,8 @@ pub(crate) struct Model {
     pub parked: Vec<Room>,
     /// The lines of the logs tab: the live logs, or a history.
     pub logs: Logs,
-    /// The live logs while the tab shows a history.
-    pub live: Option<Box<Logs>>,
+    /// What the tab shows again when a history is left: the live logs, then the histories that it was opened from.
+    pub below: Vec<Logs>,
     pub overlay: Option<Overlay>,
     pub toast: Option<Toast>,
     pub banner: Option<String>,
@@ -159,10 +162,12 @@ pub(crate) struct Model {
     pub channels: Vec<Channel>,
     /// The user's own commands: names and descriptions.
     pub commands: Vec<(String, String)>,
-    /// The dialog that was closed last with a text that was not used, and the incident of the room that it was opened in.
-    pub unused: Option<(Option<IncidentId>, Box<InputDialog>)>,
-    /// A text from an earlier run of the program that was not used. The dialog with its title has it again.
-    pub unsent: Option<Unsent>,
+    /// The dialogs that were closed with a text that was not used, the last one first, and the incidents of their rooms.
+    pub unused: Vec<(Option<IncidentId>, InputDialog)>,
+    /// The title that was typed into the dialog that declares an incident, and not used.
+    pub unused_title: Option<String>,
+    /// Texts from an earlier run of the program that were not used. The dialogs with their titles have them again.
+    pub unsent: Vec<Unsent>,
     /// What an earlier run showed, until the incidents are listed.
     pub restoring: Option<Session>,
     /// What was chosen in the palette, the most recent first.
@@ -175,6 +180,10 @@ pub(crate) struct Model {
     pub started: Timestamp,
     pub attention: Attention,
     pub pointer: PointerState,
+    /// The tour of the demo; `None` without one.
+    pub tour: Option<Tour>,
+    /// Whether the details of the selected row have the whole screen.
+    pub is_zoomed: bool,
 }
 
 impl Model {
@@ -191,6 +200,7 @@ impl Model {
             alert_sources: Vec::new(),
             has_logs: false,
             has_metrics: false,
+            has_silences: false,
             metric_names: None,
             queries: InputHistory::default(),
             comparison: None,
@@ -202,7 +212,7 @@ impl Model {
             room: None,
             parked: Vec::new(),
             logs: Logs::default(),
-            live: None,
+            below: Vec::new(),
             overlay: None,
             toast: None,
             banner: None,
@@ -223,8 +233,9 @@ impl Model {
             model_names: Vec::new(),
             channels: Vec::new(),
             commands: Vec::new(),
-            unused: None,
-            unsent: None,
+            unused: Vec::new(),
+            unused_title: None,
+            unsent: Vec::new(),
             restoring: None,
             recent: Vec::new(),
             problems: Vec::new(),
@@ -232,6 +243,8 @@ impl Model {
             started: now,
             attention: Attention::default(),
             pointer: PointerState::default(),
+            tour: None,
+            is_zoomed: false,
             colleagues: Vec::new(),
             monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
         }
@@ -255,6 +268,16 @@ impl Model {
             }
             _ => vec![Context::Board, Context::Everywhere],
         }
+    }
+
+    /// Keeps a text that was not used for the next time its dialog is opened.
+    pub(crate) fn keep_unused(&mut self, dialog: &InputDialog) {
+        /// The number of texts that are kept.
+        const KEPT: usize = 20;
+        let room = self.room.as_ref().map(|r| r.id);
+        self.unused.retain(|(of, d)| *of != room || (&d.title, &d.purpose) != (&dialog.title, &dialog.purpose));
+        self.unused.insert(0, (room, dialog.clone()));
+        self.unused.truncate(KEPT);
     }
 
     /// The room of an incident, if it is or was open.

@@ -173,6 +173,8 @@ pub(crate) enum Effect {
     },
     /// Reads metrics from the first source that can answer the query.
     ReadMetrics(MetricRequest),
+    /// Reads the requests that were sent to sources.
+    ReadRequestLog,
     /// Reads the names of metrics and labels, for completion.
     ReadMetricNames,
     /// Keeps series as evidence.

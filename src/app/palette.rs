@@ -72,22 +72,56 @@ pub(crate) fn items(model: &Model, query: &str) -> Vec<Item> {
     let mut matcher = Matcher::new(Config::DEFAULT);
     let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
     let mut buffer = Vec::new();
-    let mut found: Vec<(u32, Item)> = all
+    let lower = query.trim().to_lowercase();
+    let mut found: Vec<((Closeness, u32), Item)> = all
         .into_iter()
         .filter_map(|item| {
+            let closeness = closeness(&item, &lower);
             let bonus = recency(&item).map_or(0, |at| RECENT_BONUS.saturating_sub(u32::try_from(at).unwrap_or(u32::MAX)));
             let score = pattern.score(Utf32Str::new(&item.text, &mut buffer), &mut matcher);
-            // Another word for it counts less than its own.
-            let score = score.or_else(|| {
-                let Entry::Action { .. } = item.entry else { return None };
-                let others = super::synonyms::of(&item.text);
-                pattern.score(Utf32Str::new(&others, &mut buffer), &mut matcher).map(|score| score / 2)
-            })?;
-            Some((score + bonus, item))
+            (score.is_some() || closeness > Closeness::Letters).then(|| ((closeness, score.unwrap_or(0) + bonus), item))
         })
         .collect();
-    found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    found.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     with_argument(model, query).into_iter().chain(found.into_iter().map(|(_, item)| item)).collect()
+}
+
+/// How well a row fits a query, the better the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Closeness {
+    /// The letters occur in this order.
+    Letters,
+    /// A word begins with it.
+    Word,
+    /// Another word for it begins with it.
+    Synonym,
+    /// The label begins with it.
+    Start,
+    /// It is the label.
+    Whole,
+}
+
+/// How well a row fits a query in lower case.
+fn closeness(item: &Item, query: &str) -> Closeness {
+    let text = item.text.to_lowercase();
+    let (label, name) = match &item.entry {
+        Entry::Action { action, .. } => (action.spec().word.to_owned(), action.spec().name.replace('-', " ")),
+        _ => (text.split(" · ").next().unwrap_or_default().to_owned(), String::new()),
+    };
+    let begins = |text: &str| {
+        text.match_indices(query).any(|(at, _)| at == 0 || text.get(..at).is_some_and(|t| !t.ends_with(char::is_alphanumeric)))
+    };
+    if label == query || name == query {
+        Closeness::Whole
+    } else if label.starts_with(query) || name.starts_with(query) {
+        Closeness::Start
+    } else if matches!(item.entry, Entry::Action { .. }) && query.len() > 1 && begins(&super::synonyms::of(&label)) {
+        Closeness::Synonym
+    } else if begins(&text) {
+        Closeness::Word
+    } else {
+        Closeness::Letters
+    }
 }
 
 /// The action whose label begins the query, with the rest of the query as its text: `note the pool is full`.

@@ -210,6 +210,8 @@ pub(crate) struct Room {
     pub show_lines: bool,
     /// What is selected and unfolded in the overview.
     pub overview: OverviewView,
+    /// The evidence that stays visible beside every tab.
+    pub pinned: Option<EvidenceId>,
     /// The scroll offset of overview, assistant and report, in lines.
     pub scroll: usize,
     /// Whether the timeline shows evidence entries.
@@ -251,6 +253,7 @@ impl Room {
             suspect: Some(0),
             show_lines: false,
             overview: OverviewView::default(),
+            pinned: None,
             scroll: 0,
             show_details: false,
             entry_filter: EntryFilter::All,

@@ -26,8 +26,12 @@ pub(crate) struct Session {
     pub filters: InputHistory,
     /// What was chosen in the palette, the most recent first.
     pub recent: Vec<String>,
-    pub unsent: Option<Unsent>,
+    /// Texts that were typed and not used, the last one first.
+    pub unsent: Vec<Unsent>,
 }
+
+/// What names the title of an incident that is being declared among the unsent texts.
+pub(crate) const DECLARE: &str = "Declare";
 
 /// What a room showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -68,9 +72,15 @@ impl Session {
         let here = model.room.as_ref().map(|r| r.id);
         let typed = match &model.overlay {
             Some(Overlay::Input(dialog)) => Unsent::of(here, dialog),
+            // A title that is still as it was proposed is selected.
+            Some(Overlay::Declare(form)) if !form.title.is_selected() => {
+                Some(Unsent { incident: None, title: DECLARE.to_owned(), text: form.title.text().to_owned() })
+            }
             _ => None,
         };
-        let unused = || model.unused.as_ref().and_then(|(incident, dialog)| Unsent::of(*incident, dialog));
+        let unused = model.unused.iter().filter_map(|(incident, dialog)| Unsent::of(*incident, dialog));
+        let title =
+            model.unused_title.iter().map(|text| Unsent { incident: None, title: DECLARE.to_owned(), text: text.clone() });
         Self {
             ended: false,
             pid,
@@ -81,7 +91,7 @@ impl Session {
             searches: model.logs.searches.clone(),
             filters: model.logs.filters.clone(),
             recent: model.recent.clone(),
-            unsent: typed.or_else(unused).or_else(|| model.unsent.clone()),
+            unsent: typed.into_iter().chain(unused).chain(title).chain(model.unsent.iter().cloned()).collect(),
         }
     }
 
@@ -89,7 +99,7 @@ impl Session {
     pub(crate) fn restore(mut self, model: &mut Model) {
         model.recent = std::mem::take(&mut self.recent);
         (model.logs.searches, model.logs.filters) = (std::mem::take(&mut self.searches), std::mem::take(&mut self.filters));
-        model.unsent = self.unsent.take();
+        model.unsent = std::mem::take(&mut self.unsent);
         if !self.ended {
             model.board.filter.clone_from(&self.board_filter);
             model.logs.filter.clone_from(&self.log_filter);
@@ -190,6 +200,6 @@ mod tests {
     fn a_filter_that_is_being_typed_is_no_unsent_text() {
         let mut model = Model::new(Timestamp::from_secs(0), time::UtcOffset::UTC);
         press(&mut model, "/checkout");
-        assert_eq!(Session::of(&model, 1).unsent, None);
+        assert_eq!(Session::of(&model, 1).unsent, []);
     }
 }

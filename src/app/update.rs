@@ -47,6 +47,7 @@ pub(crate) fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> 
     }
     let before = charted_alert(model);
     let mut effects = handle(model, at, msg);
+    super::tour::advance(model);
     // The chart follows the selected alert, no matter what changed the selection: a key, a filter, new alerts, or returning
     // to the board.
     let is_fetch = |e: &Effect| matches!(e, Effect::FetchSeries(_));
@@ -91,7 +92,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::LogsArrived(batch) => {
             // Live logs are followed on while the tab shows a history.
-            model.live.as_deref_mut().unwrap_or(&mut model.logs).add(batch);
+            model.below.first_mut().unwrap_or(&mut model.logs).add(batch);
             Vec::new()
         }
         Msg::MetricsRead(request, result) => metric::read(model, &request, result),
@@ -409,7 +410,7 @@ fn restored(model: &mut Model) -> Vec<Effect> {
     let exists = |id: IncidentId| model.board.incidents.iter().any(|head| head.id == id);
     model.parked = session.rooms().into_iter().filter(|room| exists(room.id)).collect();
     let text =
-        model.unsent.as_ref().map(|unsent| format!(" Your text for “{}” is kept; open it again to continue.", unsent.title));
+        model.unsent.first().map(|unsent| format!(" Your text for “{}” is kept; open it again to continue.", unsent.title));
     let open = session.open.filter(|id| !session.ended && exists(*id));
     let Some(id) = open.filter(|_| model.room.is_none() && model.overlay.is_none()) else {
         if let Some(text) = text.filter(|_| !session.ended) {

@@ -2,7 +2,9 @@
 //! and for customers only what they see.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde::Serialize;
 use tera::Context;
 
@@ -130,7 +132,13 @@ fn cause(incident: &Incident) -> Option<&str> {
 fn theory(incident: &Incident) -> Option<String> {
     let open = incident.hypotheses.iter().rev().find(|h| h.verdict.is_none());
     let found = || incident.investigation.as_ref().and_then(|i| i.conclusion()).map(|c| c.title.as_str());
-    open.map(|h| h.text.as_str()).or_else(found).map(|text| capitalized(text.trim_end_matches('.')))
+    open.map(|h| h.text.as_str()).or_else(found).map(|text| capitalized(&without_tags(text.trim_end_matches('.'))))
+}
+
+/// A text without the evidence that it cites, such as `[E3]`: readers of an update do not have it.
+fn without_tags(text: &str) -> String {
+    static TAGS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\s*\[EL?\d+\]").ok());
+    TAGS.as_ref().map_or_else(|| text.to_owned(), |tags| tags.replace_all(text, "").trim().to_owned())
 }
 
 fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Timestamp) -> Context {
@@ -157,7 +165,7 @@ fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Time
     out.insert("stage_title", &capitalized(stage.word()));
     out.insert("impact", &capitalized(incident.impact.describe().trim_end_matches('.')));
     out.insert("customer_impact", &customer_impact(incident, stage));
-    out.insert("cause", &cause(incident));
+    out.insert("cause", &cause(incident).map(without_tags));
     out.insert("conclusion", &incident.investigation.as_ref().and_then(|i| i.conclusion()).map(|c| c.text.clone()));
     out.insert("theory", &theory(incident));
     let firing = incident.alerts.iter().filter(|a| incident.watched.get(&a.fingerprint).is_some_and(|w| w.is_firing));

@@ -222,6 +222,12 @@ impl Runner {
                 });
             }
             Effect::ReadMetrics(request) => self.request(move |desk| metrics::read(desk, request)),
+            Effect::ReadRequestLog => self.request(|_| async {
+                let text = crate::sources::request_log::text(&crate::sources::request_log::recent());
+                let text = if text.is_empty() { "No requests to sources yet.".to_owned() } else { text };
+                let text = crate::evidence::Redactor::new().redact_text(&text).into_owned();
+                Ok(Msg::TextReady("Requests to sources, newest first".to_owned(), text))
+            }),
             Effect::ReadMetricNames => self.request(metrics::read_names),
             Effect::KeepMetric(ref kept) => {
                 let kept = (**kept).clone();

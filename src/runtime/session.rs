@@ -35,7 +35,7 @@ impl SessionFile {
         let text = self.path.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
         let Some(mut session) = text.and_then(|text| serde_json::from_str::<Session>(&text).ok()) else { return };
         if is_running(session.pid) {
-            (session.ended, session.unsent) = (true, None);
+            (session.ended, session.unsent) = (true, Vec::new());
         }
         session.restore(model);
     }
@@ -68,7 +68,7 @@ impl SessionFile {
 
 fn write(path: &Path, mut session: Session) {
     // As in the journal, a text is stored redacted.
-    if let Some(unsent) = &mut session.unsent {
+    for unsent in &mut session.unsent {
         unsent.text = Redactor::default().redact_text(&unsent.text).into_owned();
     }
     if let Err(error) = replace(path, &session) {

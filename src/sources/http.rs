@@ -218,6 +218,11 @@ impl Http {
             let started = Instant::now();
             let outcome = self.once(method.clone(), url.clone(), params).await;
             tracing::debug!(%method, url = %url, elapsed_ms = started.elapsed().as_millis(), ok = outcome.is_ok(), "request");
+            let word = match &outcome {
+                Ok((reply, _)) => reply.status.to_string(),
+                Err(error) => error.kind.word().to_owned(),
+            };
+            super::request_log::add(&method, &url, params, word, started.elapsed());
             let wait = match &outcome {
                 Ok((reply, retry_after)) if matches!(reply.status, 429 | 502 | 503 | 504) => {
                     waits.next().map(|wait| retry_after.unwrap_or(wait))

@@ -656,7 +656,7 @@ fn the_help_shows_the_keys_that_contain_what_is_typed() {
     press(&mut model, '?');
     let wide = draw(&model, 140, 40);
     assert!(wide.lines().any(|l| l.contains("Show or hide the findings") && l.matches("   ").count() > 1), "{wide}");
-    assert!(wide.contains("Overview") && wide.contains("Symbols"), "two columns\n{wide}");
+    assert!(wide.contains("Overview") && wide.contains("Find a command by name"), "two columns\n{wide}");
 }
 
 #[test]
@@ -1118,4 +1118,63 @@ fn the_normal_range_of_a_series_is_drawn_as_a_band() {
     assert_eq!(data(None), 0);
     assert_eq!(data(Some(at(-595))), 0, "too few values to say what is normal");
     assert!(data(Some(at(-300))) > 0);
+}
+
+#[test]
+fn details_get_the_whole_screen_and_evidence_stays_beside_every_tab() {
+    let mut model = room(Tab::Signals);
+    press(&mut model, 'Z');
+    let screen = draw(&model, 80, 24);
+    assert!(screen.contains("checkout db_pool_in_use [E1]") && !screen.contains("Suspects"), "{screen}");
+    assert!(
+        screen.lines().filter(|l| l.contains('┄')).count() == 1 && screen.contains("query") || screen.contains("max by"),
+        "{screen}"
+    );
+    press(&mut model, '⎋');
+    assert!(draw(&model, 80, 24).contains("Suspects"), "esc gives the list back");
+    press(&mut model, 'g');
+    press(&mut model, 'p');
+    press(&mut model, '2');
+    for (width, height) in [(140, 40), (80, 24)] {
+        let screen = draw(&model, width, height);
+        assert!(screen.contains("Timeline") && screen.contains("E1 pinned · gp removes it"), "{screen}");
+    }
+    press(&mut model, 'g');
+    press(&mut model, 'p');
+    assert!(!draw(&model, 140, 40).contains("E1 pinned"));
+    // The board has no room for the details of an alert in a narrow terminal.
+    let mut model = board();
+    assert!(!draw(&model, 80, 24).contains("fails 17.2% of requests"));
+    press(&mut model, 'Z');
+    assert!(draw(&model, 80, 24).contains("fails 17.2% of requests"));
+}
+
+#[test]
+fn the_tour_goes_on_when_its_steps_are_done() {
+    let mut model = board();
+    model.tour = Some(crate::app::tour::Tour::default());
+    let shows = |model: &Model, part: &str| {
+        let screen = draw(model, 140, 40);
+        assert!(screen.contains(part), "{part}\n{screen}");
+    };
+    shows(&model, "Tour 1 of 6  These alerts fire now. Press d");
+    press(&mut model, 'd');
+    shows(&model, "Tour 2 of 6  ⏎ declares it.");
+    let mut in_room = room(Tab::Overview);
+    in_room.tour = model.tour;
+    update(&mut in_room, at(1), Msg::Ticked);
+    shows(&in_room, "Tour 3 of 6  The likely cause comes first. Select a row");
+    press(&mut in_room, '⏎');
+    shows(&in_room, "Tour 4 of 6  Press 4");
+    press(&mut in_room, '4');
+    shows(&in_room, "Tour 5 of 6  Press 5, then ⏎");
+    press(&mut in_room, '5');
+    press(&mut in_room, '⏎');
+    shows(&in_room, "Tour 6 of 6  Press 9");
+    press(&mut in_room, '9');
+    shows(&in_room, "That was the tour.");
+    assert!(in_room.tour.is_none());
+    update(&mut model, at(2), Msg::Pressed(Chord { code: Code::Esc, ctrl: false, alt: false }));
+    update(&mut model, at(2), Msg::Pressed(Chord { code: Code::Char('t'), ctrl: false, alt: true }));
+    assert!(!draw(&model, 140, 40).contains("Tour"));
 }

@@ -374,6 +374,8 @@ pub(crate) fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'s
         };
         let lead = " ".repeat(indent.min(width / 3));
         let hang = " ".repeat(text::width(mark));
+        // A whole line in italics.
+        let rest = rest.strip_prefix('_').and_then(|r| r.strip_suffix('_')).unwrap_or(rest);
         let plain = unescaped(&rest.replace("**", "").replace("__", ""));
         for (i, line) in text::wrap(&plain, width.saturating_sub(indent + hang.len()).max(10)).into_iter().enumerate() {
             let head = if i == 0 { mark.to_owned() } else { hang.clone() };

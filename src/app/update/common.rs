@@ -17,18 +17,17 @@ pub(super) fn current(model: &Model) -> Option<&Incident> {
 ///
 /// A text that was typed into the same dialog and not used is there again, selected, so that typing replaces it.
 pub(super) fn show(model: &mut Model, mut overlay: Overlay) -> Vec<Effect> {
-    if let Overlay::Input(dialog) = &mut overlay
-        && let Some((_, unused)) = model.unused.take_if(|(room, unused)| {
-            *room == model.room.as_ref().map(|r| r.id) && (&unused.title, &unused.purpose) == (&dialog.title, &dialog.purpose)
-        })
-    {
-        dialog.edit = TextField::proposed(unused.edit.text()).with_lines(dialog.edit.is_multiline());
-    }
-    if let Overlay::Input(dialog) = &mut overlay
-        && let Some(unsent) =
-            model.unsent.take_if(|unsent| unsent.incident == model.room.as_ref().map(|r| r.id) && unsent.title == dialog.title)
-    {
-        dialog.edit = TextField::proposed(&unsent.text).with_lines(dialog.edit.is_multiline());
+    if let Overlay::Input(dialog) = &mut overlay {
+        let here = model.room.as_ref().map(|r| r.id);
+        let is_unused = |(room, unused): &(Option<IncidentId>, InputDialog)| {
+            *room == here && (&unused.title, &unused.purpose) == (&dialog.title, &dialog.purpose)
+        };
+        let unused = model.unused.iter().position(is_unused).map(|n| model.unused.remove(n).1.edit.text().to_owned());
+        let is_unsent = |u: &super::super::session::Unsent| u.incident == here && u.title == dialog.title;
+        let unsent = || model.unsent.iter().position(is_unsent).map(|n| model.unsent.remove(n).text);
+        if let Some(text) = unused.or_else(unsent) {
+            dialog.edit = TextField::proposed(&text).with_lines(dialog.edit.is_multiline());
+        }
     }
     model.overlay = Some(overlay);
     Vec::new()
@@ -138,4 +137,12 @@ pub(super) fn toggle_mouse(model: &mut Model) -> Vec<Effect> {
     let text = if model.pointer.is_on { "Mouse on. Hold shift to select text." } else { "Mouse off." };
     model.say(Tone::Plain, text);
     vec![Effect::Mouse(model.pointer.is_on)]
+}
+
+/// Keeps an evidence item visible beside every tab.
+pub(super) fn pin(model: &mut Model, id: EvidenceId) -> Vec<Effect> {
+    if let Some(room) = &mut model.room {
+        room.pinned = Some(id);
+    }
+    say_key(model, &format!("{id} is pinned. Press {{}} to remove it."), Action::Pin)
 }

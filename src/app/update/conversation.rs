@@ -127,10 +127,11 @@ pub(super) fn accept(model: &mut Model) -> Vec<Effect> {
     }
     let is_draft = |a: &&RecordedAnswer| a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm;
     let draft = model.room.as_ref().and_then(|r| r.shown_answers().into_iter().rev().find(is_draft).map(|a| a.seq));
-    match draft {
-        Some(entry) => run(model, Command::Accept { entry }),
-        None => say(model, "No model draft to accept."),
-    }
+    let Some(entry) = draft else {
+        let key = model.key(Action::Hypothesis);
+        return say(model, format!("There is no answer of a model to accept. {key} proposes the likely cause as a hypothesis."));
+    };
+    run(model, Command::Accept { entry })
 }
 
 /// Asks why the selected proposal is refuted.

@@ -1,7 +1,7 @@
 //! Handles keys while a dialog is open.
 
 use super::super::action::{Action, Context};
-use super::super::board::Pane;
+use super::super::board::{Filter, Pane};
 use super::super::checklist::item_action;
 use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, TooLong, input_width};
@@ -101,6 +101,9 @@ fn in_evidence(
         model.overlay = Some(same);
         model.say(Tone::Good, "Copied the query.");
         return query.map(Effect::Copy).into_iter().collect();
+    }
+    if action == Action::Pin {
+        return super::common::pin(model, id);
     }
     if let Some(effects) = in_chart(model, action, &same) {
         return effects;
@@ -267,6 +270,12 @@ fn close_or_keep(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Eff
 fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
     // What was wrong in a dialog means nothing once it is closed.
     model.toast = None;
+    if let Overlay::Declare(form) = overlay
+        && !form.title.is_selected()
+        && !form.title.text().trim().is_empty()
+    {
+        model.unused_title = Some(form.title.text().to_owned());
+    }
     if let Overlay::Input(line) = overlay {
         keep_text(model, line);
         match line.purpose {
@@ -283,7 +292,7 @@ fn keep_text(model: &mut Model, line: &InputDialog) {
     let is_typed = !line.edit.text().trim().is_empty() && line.edit.text() != line.initial;
     if is_typed && !matches!(line.purpose, Purpose::Filter | Purpose::Search) {
         model.say(Tone::Plain, format!("Closed. “{}” keeps your text.", line.title));
-        model.unused = Some((model.room.as_ref().map(|r| r.id), Box::new(line.clone())));
+        model.keep_unused(line);
     }
 }
 
@@ -383,7 +392,9 @@ fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usiz
         return show(model, Overlay::Palette { selected: move_row(action, selected, found.len()), edit });
     }
     let Some(item) = found.into_iter().nth(selected) else {
-        return say(model, format!("Nothing matches '{}'.", edit.text()));
+        let words = format!("Nothing matches '{}'.", edit.text());
+        model.overlay = Some(Overlay::Palette { edit, selected });
+        return say(model, words);
     };
     palette::remember(&mut model.recent, &item.id);
     match item.entry {
@@ -417,17 +428,37 @@ fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usiz
     }
 }
 
-/// Types a text into the dialog that was just opened, without accepting it.
+/// Types a text into the dialog that was just opened, without accepting it. In a list, the first word chooses a row if only one has it, and
+/// what follows is typed into the dialog that opens then.
 fn typed_for(model: &mut Model, text: &str) -> Vec<Effect> {
-    let inserted = match &mut model.overlay {
-        Some(Overlay::Input(dialog)) => dialog.edit.insert(text),
-        Some(Overlay::List(list)) => list.filter.insert(text),
-        _ => Ok(()),
-    };
-    if inserted.is_err() {
-        return Vec::new();
+    match &mut model.overlay {
+        Some(Overlay::Input(dialog)) => {
+            if dialog.edit.insert(text).is_ok() {
+                return text_changed(model);
+            }
+        }
+        Some(Overlay::List(list)) => {
+            let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+            let has_word = |row: &super::super::overlay::Row| row.label.to_lowercase().contains(&word.to_lowercase());
+            let mut matching = list.rows.iter().enumerate().filter(|(_, row)| has_word(row)).map(|(n, _)| n);
+            match (matching.next(), matching.next()) {
+                (Some(only), None) => {
+                    list.selected = only;
+                    if !rest.is_empty() {
+                        let mut effects = perform(model, Action::Choose, Chord::plain(Code::Enter));
+                        effects.extend(typed_for(model, rest));
+                        return effects;
+                    }
+                }
+                (Some(_), Some(_)) if rest.is_empty() => {
+                    let _too_long = list.filter.insert(word);
+                }
+                _ => return say(model, format!("Nothing here is called '{word}'. Choose a row.")),
+            }
+        }
+        _ => return say(model, format!("'{text}' was not used: this command takes no text.")),
     }
-    text_changed(model)
+    Vec::new()
 }
 
 /// Whether the text of a command is, or begins with, the name of a person, or may have one behind `@`.
@@ -596,6 +627,9 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             Vec::new()
         }
         Purpose::Search => {
+            if let Some(why) = Filter::invalid_regex_note(text) {
+                return reopen(model, line, &why);
+            }
             text.clone_into(&mut model.logs.search);
             model.logs.searches.push(text);
             if text.is_empty() { Vec::new() } else { search_from_here(model) }
@@ -649,7 +683,8 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             }
         }
         Purpose::Command(command) if text.is_empty() && !may_be_empty(command) => {
-            say(model, "Nothing recorded, because the text was empty.")
+            let close = model.key(Action::Back);
+            reopen(model, line, &format!("The text is empty. {close} closes this without a change."))
         }
         Purpose::Command(command) => match fill((**command).clone(), text, model.now.datetime().date()) {
             Ok(Command::Page { name, text }) => match model.room.as_ref().map(|r| r.id) {
@@ -660,7 +695,7 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
                 Ok(command) => match unknown_holder(model, &command) {
                     Some(dialog) => {
                         // If the answer is no, the name can be corrected.
-                        model.unused = Some((model.room.as_ref().map(|r| r.id), Box::new(line.clone())));
+                        model.keep_unused(line);
                         show(model, Overlay::Confirm(dialog))
                     }
                     None => run(model, command),
@@ -788,7 +823,9 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
     };
     if is_confirmed && matches!(&dialog.effect, Effect::Run { command, .. } if matches!(**command, Command::Assign { .. })) {
         // The name that led here is used.
-        model.unused = None;
+        let here = model.room.as_ref().map(|r| r.id);
+        let is_assigning = |d: &InputDialog| matches!(&d.purpose, Purpose::Command(c) if matches!(**c, Command::Assign { .. }));
+        model.unused.retain(|(room, dialog)| *room != here || !is_assigning(dialog));
     }
     match (is_confirmed, dialog.effect) {
         // What was typed is open again: "no" often means that something is to be changed.
@@ -835,6 +872,7 @@ fn in_declaration(model: &mut Model, action: Action, chord: Chord, mut form: Box
                 form.field = DeclareField::Title;
                 return show(model, Overlay::Declare(form));
             }
+            model.unused_title = None;
             let effect = Effect::Declare {
                 title: form.title.text().trim().to_owned(),
                 severity: form.severity,

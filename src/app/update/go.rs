@@ -8,7 +8,7 @@ use super::super::overlay::{ConfirmDialog, Overlay};
 use super::super::overview::row_ids;
 use super::super::room::{Room, Streaming, Tab};
 use super::common::{current, say, say_key, selected_entry, show, upper};
-use super::history::{leave_history, lines_around, page};
+use super::history::{leave_all, leave_history, lines_around, page};
 use super::overview::step_overview;
 use crate::incident::ids::seq_label;
 use crate::incident::{EvidenceId, EvidenceKind, Fact, FindingKind, IncidentId, cited_ids};
@@ -163,6 +163,9 @@ fn set_row(model: &mut Model, row: usize) {
 /// Clears the filter, the search or the marks, or cancels the question being answered. Never leaves the room and never
 /// discards data.
 pub(super) fn back(model: &mut Model) -> Vec<Effect> {
+    if std::mem::take(&mut model.is_zoomed) {
+        return Vec::new();
+    }
     if model.screen == Screen::Board {
         if !model.board.filter.is_empty() {
             model.board.filter.clear();
@@ -208,7 +211,7 @@ const MAX_PARKED: usize = 8;
 pub(super) fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
     if model.room.as_ref().is_none_or(|r| r.id != id) {
         // What was read belongs to the incident before.
-        leave_history(model);
+        leave_all(model);
         let again = model.parked.iter().position(|r| r.id == id).map(|n| model.parked.remove(n));
         let before = model.room.replace(again.unwrap_or_else(|| Room::new(id)));
         model.parked.splice(0..0, before);
@@ -238,6 +241,8 @@ pub(super) fn switch_incident(model: &mut Model) -> Vec<Effect> {
 
 /// Opens a tab of the room. On the board, of the incident that was left, or else of the selected one.
 pub(super) fn tab_here(model: &mut Model, to: Tab) -> Vec<Effect> {
+    // A message about one view means nothing in another.
+    model.toast.take_if(|toast| toast.tone == Tone::Plain);
     if model.screen == Screen::Room {
         return tab(model, to);
     }
@@ -261,7 +266,7 @@ fn leave(model: &mut Model) -> Vec<Effect> {
     model.toast = None;
     model.colleagues.clear();
     let mut effects = vec![Effect::ListIncidents, Effect::Enter(None)];
-    leave_history(model);
+    leave_all(model);
     if std::mem::take(&mut model.logs.is_live) {
         effects.push(Effect::StopLogs);
     }
@@ -339,7 +344,7 @@ pub(super) fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
     }
     let mut effects = refresh_tab(room);
     // Once started, following continues while another tab is open.
-    if to == Tab::Logs && !model.logs.is_live && model.live.is_none() {
+    if to == Tab::Logs && !model.logs.is_live && model.below.is_empty() {
         model.logs.reset();
         effects.push(Effect::FollowLogs);
     }
@@ -403,11 +408,11 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
     };
     // Show log evidence only if the entry cites it or it has lines of that minute; otherwise query the sources.
     if !to_graph {
-        if let Some(id) = lines_at(model, &cited, at) {
-            return show(model, Overlay::evidence(id, usize::MAX, Some(at)));
-        }
         if model.has_logs {
             return lines_around(model, at);
+        }
+        if let Some(id) = lines_at(model, &cited, at) {
+            return show(model, Overlay::evidence(id, usize::MAX, Some(at)));
         }
     }
     let found = current(model).and_then(|i| {

@@ -10,12 +10,14 @@ use super::super::room::{Room, Tab};
 use super::common::say;
 use crate::telemetry::log::Batch;
 use crate::telemetry::words::count;
-use crate::telemetry::{Timestamp, Window};
+use crate::telemetry::{LogLine, Timestamp, Window};
 
 /// How far before and after a time log lines are read.
 const CONTEXT_SPAN: Duration = Duration::from_mins(1);
 /// How far one page of a history goes at first. A page without lines doubles it.
 const PAGE_SPAN: Duration = Duration::from_mins(2);
+/// The number of views that are kept to return to: the live logs and histories.
+const MAX_BELOW: usize = 6;
 /// The longest page of a history.
 const MAX_PAGE_SPAN: Duration = Duration::from_hours(6);
 
@@ -40,7 +42,7 @@ pub(super) fn open_history(model: &mut Model, request: LineRequest) -> Vec<Effec
     let history =
         History { request: request.clone(), is_reading: true, read: window, searched: 0, gaps: Vec::new(), was_patterns };
     let mut effects = Vec::new();
-    if model.live.is_none() && !model.logs.is_live {
+    if model.below.is_empty() && !model.logs.is_live {
         model.logs.reset();
         effects.push(Effect::FollowLogs);
     }
@@ -48,9 +50,19 @@ pub(super) fn open_history(model: &mut Model, request: LineRequest) -> Vec<Effec
     let folds = model.logs.folds && !matches!(request.what, Lines::Pattern(_));
     let mut lines = model.logs.begin_history(history);
     lines.folds = folds;
-    let before = std::mem::replace(&mut model.logs, lines);
-    if before.history.is_none() {
-        model.live = Some(Box::new(before));
+    let mut before = std::mem::replace(&mut model.logs, lines);
+    match &request.search {
+        // The search belongs to what it found.
+        Some(search) => {
+            before.search.clear();
+            model.logs.search.clone_from(search);
+        }
+        None => model.logs.search.clear(),
+    }
+    model.below.push(before);
+    if model.below.len() > MAX_BELOW {
+        // The live logs stay.
+        model.below.remove(1);
     }
     if let Some(room) = &mut model.room {
         (room.tab, room.scroll, room.show_lines) = (Tab::Logs, 0, true);
@@ -65,13 +77,24 @@ pub(super) fn lines_around(model: &mut Model, at: Timestamp) -> Vec<Effect> {
     open_history(model, LineRequest { what: Lines::Around(at), window, search: None })
 }
 
+/// Returns from a history to the live logs, or to the patterns. `false` if no history is shown.
+pub(super) fn leave_all(model: &mut Model) -> bool {
+    let is_history = leave_history(model);
+    while leave_history(model) {}
+    is_history
+}
+
 /// Returns from a history to what the tab showed before. `false` if no history is shown.
 pub(super) fn leave_history(model: &mut Model) -> bool {
-    let (Some(history), Some(mut live)) = (model.logs.history.take(), model.live.take()) else { return false };
+    if model.logs.history.is_none() {
+        return false;
+    }
+    let (Some(history), Some(mut live)) = (model.logs.history.take(), model.below.pop()) else { return false };
     (live.searches, live.filters) = (std::mem::take(&mut model.logs.searches), std::mem::take(&mut model.logs.filters));
     live.wrap = model.logs.wrap;
-    model.logs = *live;
-    if let Some(room) = model.room.as_mut().filter(|_| history.was_patterns) {
+    model.logs = live;
+    let is_last = model.logs.history.is_none();
+    if let Some(room) = model.room.as_mut().filter(|_| history.was_patterns && is_last) {
         room.show_lines = false;
     }
     true
@@ -93,7 +116,8 @@ pub(super) fn page(model: &mut Model, forward: bool) -> Vec<Effect> {
     } else {
         (Lines::Earlier, Window::new(history.read.start - length, history.read.start))
     };
-    if window.length().is_zero() {
+    // A source may not have the lines of the last second yet.
+    if window.length() < Duration::from_secs(1) {
         return say(model, "These are the newest lines.");
     }
     let request = LineRequest { what, window, search: history.request.search.clone() };
@@ -104,6 +128,10 @@ pub(super) fn page(model: &mut Model, forward: bool) -> Vec<Effect> {
 /// Takes lines that were read into the history that asked for them.
 pub(super) fn lines_read(model: &mut Model, request: LineRequest, found: LinesRead) -> Vec<Effect> {
     let LinesRead { lines, searched, gaps } = found;
+    let boundary = match request.what {
+        Lines::Earlier => model.logs.lines().find_map(|l| l.at),
+        _ => model.logs.lines().filter_map(|l| l.at).last(),
+    };
     let Some(history) = model.logs.history.as_mut().filter(|h| h.is_reading) else { return Vec::new() };
     let is_page = matches!(request.what, Lines::Earlier | Lines::Later);
     if !is_page && history.request != request {
@@ -112,9 +140,13 @@ pub(super) fn lines_read(model: &mut Model, request: LineRequest, found: LinesRe
     history.is_reading = false;
     history.gaps = gaps;
     if is_page {
+        // A line at the boundary comes with both pages.
+        let earlier = request.what == Lines::Earlier;
+        let all = lines.len();
+        let lines: Vec<LogLine> = lines.into_iter().filter(|l| l.at.is_none() || l.at != boundary).collect();
+        let searched = searched.saturating_sub(all - lines.len());
         let number = lines.len();
         let (from, to) = (request.window.start.date_clock(), request.window.end.date_clock());
-        let earlier = request.what == Lines::Earlier;
         history.read = if earlier {
             Window::new(request.window.start, history.read.end)
         } else {
@@ -127,12 +159,8 @@ pub(super) fn lines_read(model: &mut Model, request: LineRequest, found: LinesRe
         let doubled = if is_empty { request.window.length() * 2 } else { again };
         history.request = LineRequest { window: Window::new(request.window.end - doubled, request.window.end), ..request };
         if earlier {
-            // A line at the boundary comes with both pages.
-            let first = model.logs.lines().next().cloned();
-            model.logs.prepend(lines.into_iter().filter(|l| first.as_ref() != Some(l)).collect());
+            model.logs.prepend(lines);
         } else {
-            let last = model.logs.lines().last().cloned();
-            let lines = lines.into_iter().filter(|l| last.as_ref() != Some(l)).collect();
             model.logs.add(Batch { lines, ..Batch::default() });
         }
         let key = model.key(if earlier { Action::Up } else { Action::Down });

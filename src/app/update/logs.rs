@@ -142,7 +142,7 @@ fn whole_window(model: &Model) -> Window {
 /// Searches all lines of the incident's window, also those that are not loaded.
 pub(super) fn search_all(model: &mut Model) -> Vec<Effect> {
     if model.logs.search.is_empty() {
-        return say_key(model, "Press {} to type a search first.", Action::Search);
+        return search(model);
     }
     let window = whole_window(model);
     open_history(model, LineRequest { what: Lines::Matching, window, search: Some(model.logs.search.clone()) })
@@ -153,7 +153,6 @@ pub(super) fn follow_request(model: &mut Model) -> Vec<Effect> {
     let Some(id) = model.logs.current().and_then(RequestIds::written) else {
         return say(model, "This line names no trace and no request.");
     };
-    model.logs.search.clone_from(&id);
     let window = whole_window(model);
     open_history(model, LineRequest { what: Lines::Matching, window, search: Some(id) })
 }

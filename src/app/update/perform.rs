@@ -15,7 +15,7 @@ use super::go::{
     PREVIEW, back, jump, next_question, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board,
     step_tab, switch_incident, tab_here,
 };
-use super::history::leave_history;
+use super::history::leave_all;
 use super::lists::{
     change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_hypothesis,
     choose_impact, choose_lesson, choose_level, choose_merge, choose_milestone, choose_missing, choose_renounce, choose_review,
@@ -69,6 +69,13 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Retry => retry(model),
         Action::QueryMetrics => metric::ask_here(model),
         Action::AlertChart => metric::alert_chart(model),
+        Action::Zoom => zoom(model),
+        Action::Pin => pin_here(model),
+        Action::RequestLog => vec![Effect::ReadRequestLog],
+        Action::EndTour => {
+            let ended = model.tour.take().is_some();
+            say(model, if ended { "The tour has ended." } else { "There is no tour. It is part of `warroom demo`." })
+        }
         Action::SwitchIncident => switch_incident(model),
         Action::ToggleMouse => super::common::toggle_mouse(model),
         Action::Redraw => vec![Effect::Redraw],
@@ -238,7 +245,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Follow => {
-            leave_history(model);
+            leave_all(model);
             model.logs.is_following = !model.logs.is_following;
             if !model.logs.is_following {
                 model.logs.selected = model.logs.received().checked_sub(1);
@@ -448,7 +455,7 @@ pub(super) fn export_again(model: &mut Model, id: IncidentId, path: String, why:
 /// Switches between the log patterns of the investigation and the live lines.
 fn switch_log_view(model: &mut Model) -> Vec<Effect> {
     // From a history, back to what the tab showed before.
-    if leave_history(model) {
+    if leave_all(model) {
         return Vec::new();
     }
     let Some(room) = &mut model.room else { return Vec::new() };
@@ -527,6 +534,9 @@ fn declare(model: &mut Model) -> Vec<Effect> {
     let title = chosen.iter().min_by_key(|a| (a.severity, a.began_at())).map_or_else(String::new, |a| a.headline(model.now));
     let alerts = chosen.iter().map(|a| LinkedAlert::from_alert(a)).collect();
     let reason = if chosen.is_empty() { "no alerts are selected".to_owned() } else { reason };
+    let is_title = |u: &super::super::session::Unsent| u.incident.is_none() && u.title == super::super::session::DECLARE;
+    let unsent = model.unsent.iter().position(is_title).map(|n| model.unsent.remove(n).text);
+    let title = model.unused_title.take().or(unsent).unwrap_or(title);
     let form = DeclareForm {
         title: TextField::proposed(title),
         severity: proposed,
@@ -600,4 +610,35 @@ fn mark_signal(model: &mut Model) -> Vec<Effect> {
         return say_key(model, "No evidence yet. Press {} to investigate.", Action::Investigate);
     };
     run_at(model, Command::Note { text, kind: NoteKind::Observation }, at)
+}
+
+/// Gives the details of the selected row the whole screen, or gives it back.
+fn zoom(model: &mut Model) -> Vec<Effect> {
+    let has_details = match (model.screen, &model.room) {
+        (Screen::Board, _) => true,
+        (Screen::Room, Some(room)) => matches!(room.tab, Tab::Signals | Tab::Playbook | Tab::Actions | Tab::Updates),
+        (Screen::Room, None) => false,
+    };
+    if !has_details {
+        return say(model, "This tab has the whole screen already.");
+    }
+    model.is_zoomed = !model.is_zoomed;
+    if model.is_zoomed {
+        return say_key(model, "Press {} for the list again.", Action::Zoom);
+    }
+    Vec::new()
+}
+
+/// Pins the selected evidence, or removes the one that is pinned.
+fn pin_here(model: &mut Model) -> Vec<Effect> {
+    let Some(room) = model.room.as_mut().filter(|_| model.screen == Screen::Room) else {
+        return say(model, "Open an incident to pin its evidence.");
+    };
+    if room.pinned.take().is_some() {
+        return Vec::new();
+    }
+    match room.selected_evidence().filter(|_| room.tab == Tab::Signals) {
+        Some(id) => super::common::pin(model, id),
+        None => say_key(model, "Select evidence in the signals tab ({}), or open it, to pin it.", Action::Tab3),
+    }
 }

@@ -18,6 +18,9 @@ const SOON: Duration = Duration::from_mins(15);
 
 /// Asks how long and why the marked alerts, or the selected one, are silenced.
 pub(super) fn silence(model: &mut Model) -> Vec<Effect> {
+    if !model.has_silences {
+        return say(model, "No source can silence alerts. Add an Alertmanager to the configuration.");
+    }
     let alerts = model.board.target_alerts();
     if alerts.is_empty() {
         return say(model, "Select an alert first.");

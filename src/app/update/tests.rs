@@ -304,7 +304,7 @@ fn resolving_lists_open_items_and_needs_a_reason() {
     let dialog = input_dialog(&model);
     assert!(dialog.hint.contains("Mitigation recorded") && dialog.title.contains("resolved"), "{dialog:?}");
     assert_eq!(press(&mut model, "⏎"), [], "resolving needs a reason");
-    press(&mut model, "R");
+    assert!(input_dialog(&model).hint.contains("The text is empty"), "the dialog stays open");
     let effects = press(&mut model, "a drill⏎");
     let override_reason = Some("a drill".to_owned());
     let status = crate::incident::Status::Resolved;
@@ -530,6 +530,9 @@ fn silences_are_listed_extended_and_ended_and_their_end_is_announced_once() {
 #[test]
 fn a_silence_is_created_only_after_its_preview_was_confirmed() {
     let mut model = model();
+    press(&mut model, "s");
+    assert!(model.overlay.is_none(), "no source can silence");
+    model.has_silences = true;
     let fingerprints: Vec<String> = model.board.target_alerts().iter().map(|a| a.fingerprint.clone()).collect();
     assert!(!fingerprints.is_empty());
     assert_eq!(press(&mut model, "s2h⏎"), [], "a reason is required");
@@ -765,7 +768,9 @@ fn a_search_looks_through_the_whole_window_when_nothing_loaded_matches() {
     assert!(matches!(press(&mut model, "|").as_slice(), [Effect::Pager(_)]));
     // An answer that arrives after going back changes nothing.
     let late = line_request(&press(&mut model, "S"));
-    press(&mut model, "⎋⎋");
+    // Each view that was opened is left in turn: its search, then it.
+    press(&mut model, "⎋⎋⎋⎋⎋⎋");
+    assert!(model.logs.history.is_none() && model.logs.search.is_empty(), "{:?}", model.logs.history);
     answer(&mut model, late, vec![log_line(1, "late")]);
     assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("GET /cart"));
 }
@@ -1057,7 +1062,20 @@ fn palette_finds_what_works_elsewhere_and_everything_with_a_name() {
     assert_eq!((input_dialog(&model).title.as_str(), input_dialog(&model).edit.text()), ("Note", "the pool is full"));
     press(&mut model, "⎋:severity sev4⏎");
     let Some(Overlay::List(list)) = &model.overlay else { panic!("no list") };
-    assert_eq!(list.shown().len(), 1);
+    assert!(list.rows[list.selected].label.contains("SEV4"), "{list:?}");
+    press(&mut model, "⎋:severity 4 only staging is hit⏎");
+    assert_eq!(input_dialog(&model).edit.text(), "only staging is hit", "the row is chosen and its reason is typed");
+    press(&mut model, "⎋:role⏎");
+    assert!(matches!(&model.overlay, Some(Overlay::List(list)) if list.title.contains("ole")), "the whole label wins");
+    press(&mut model, "⎋:mute");
+    let found = super::super::palette::items(&model, "mute");
+    assert!(found[0].id == "action silence", "{:?}", found[0]);
+    press(&mut model, "⎋:no such thing⏎");
+    assert!(
+        matches!(&model.overlay, Some(Overlay::Palette { edit, .. }) if edit.text() == "no such thing"),
+        "{:?}",
+        model.overlay
+    );
     press(&mut model, "⎋:diskfull⏎");
     assert_eq!((model.screen, model.board.current().map(|a| a.name.as_str())), (Screen::Board, Some("DiskFull")));
     press(&mut model, ":alerts of checkout⏎");
@@ -1248,6 +1266,19 @@ fn an_alert_of_an_ended_incident_leads_to_it() {
     assert_eq!(model.screen, Screen::Room);
     let said = model.toast.as_ref().map(|t| t.text.clone()).unwrap_or_default();
     assert_eq!(said, "INC-1 has this alert and is resolved. O reopens it.");
+}
+
+#[test]
+fn several_texts_are_kept_and_the_title_of_a_declaration() {
+    let mut model = room();
+    press(&mut model, "naaa⎋Dbbb⎋");
+    press(&mut model, "n");
+    assert_eq!(input_dialog(&model).edit.text(), "aaa");
+    press(&mut model, "⎋D");
+    assert_eq!(input_dialog(&model).edit.text(), "bbb");
+    press(&mut model, "⎋qdcart is down⎋d");
+    let Some(Overlay::Declare(form)) = &model.overlay else { panic!("no form") };
+    assert_eq!(form.title.text(), "cart is down");
 }
 
 #[test]
@@ -1498,7 +1529,7 @@ fn a_mitigation_that_cannot_be_undone_is_edited_before_it_is_started() {
     assert_eq!(press(&mut model, "7⏎ben⏎"), vec![card(CardState::Started, Some("ben"), None)]);
     assert_eq!(press(&mut model, "⏎⏎"), vec![card(CardState::Started, None, None)]);
     assert_eq!(press(&mut model, "b⏎"), vec![], "a reason is needed");
-    assert_eq!(press(&mut model, "bnot needed⏎"), vec![card(CardState::Dropped, None, Some("not needed"))]);
+    assert_eq!(press(&mut model, "not needed⏎"), vec![card(CardState::Dropped, None, Some("not needed"))]);
     let started =
         Fact::MitigationChanged { seq: 2, text: String::new(), state: CardState::Started, approved_by: None, result: None };
     let mut model = room_with(vec![proposed_card(), started.clone()]);

@@ -60,7 +60,10 @@ impl Runner {
             let is_failed = outcome.state == StepState::Failed;
             let mut notes = outcome.outcome.warnings;
             notes.extend(outcome.goto.map(|n| format!("Next: step {n}")));
-            notes.extend(is_failed.then(|| "Run it again, or skip it with a reason.".to_owned()));
+            // A recording answers what was recorded, however often it is asked.
+            let is_recorded = notes.iter().chain([&outcome.outcome.message]).any(|n| n.contains("not recorded"));
+            let advice = if is_recorded { "Skip it with a reason." } else { "Run it again, or skip it with a reason." };
+            notes.extend(is_failed.then(|| advice.to_owned()));
             Ok(Msg::Ran(outcome.outcome.message, notes))
         });
     }

@@ -37,6 +37,10 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
         }
         _ => [area, Rect::default()],
     };
+    let [list, detail] = match selected {
+        Some(_) if model.is_zoomed => [Rect { height: 0, ..area }, area],
+        _ => [list, detail],
+    };
     rows(model, room, incident, theme, cache, frame, list);
     match selected {
         _ if detail.width == 0 => {}

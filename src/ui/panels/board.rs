@@ -24,6 +24,9 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
     let listed = model.board.listed_incidents().len();
     let height = u16::try_from(listed.clamp(1, 6)).unwrap_or(6) + 2;
     let [top, rest] = Layout::vertical([Constraint::Length(height.min(area.height / 2)), Constraint::Min(4)]).areas::<2>(area);
+    if model.is_zoomed {
+        return alert_detail(model, theme, frame, area);
+    }
     incidents(model, theme, cache, frame, top);
     if area.width >= 100 {
         let [list, detail] = Layout::horizontal([Constraint::Percentage(60), Constraint::Percentage(40)]).areas::<2>(rest);

@@ -114,7 +114,7 @@ pub(super) fn lines(
         lines.extend(line.map(|l| (l, Some(n))));
     }
     let parts = investigation.conclusion().and_then(|f| f.conclusion.as_ref());
-    if let Some(parts) = parts.filter(|p| !p.origins.is_empty()) {
+    if let Some(parts) = parts.filter(|p| !p.origins.is_empty() && incident.head.status.is_open()) {
         lines.extend(labelled("Do next", Meaning::Title, &next_steps(model, incident, parts.test.as_deref()), theme, width));
     }
     if let Some(extent) = parts.and_then(|p| p.extent.as_ref()) {

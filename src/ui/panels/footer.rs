@@ -20,7 +20,8 @@ use crate::ui::widgets::put;
 const MAX_MESSAGE: usize = 3;
 
 /// Draws the message above the footer, in as many rows as it needs.
-pub(crate) fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>, body: Rect) {
+/// A longer one is at the top of a dialog, whose keys are at the bottom.
+pub(crate) fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>, body: Rect, is_dialog: bool) {
     let Some(toast) = &model.toast else { return };
     let (mark, meaning) = match toast.tone {
         Tone::Good => ("✓ ", Meaning::Ok),
@@ -34,12 +35,19 @@ pub(crate) fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>, body:
         lines.push(format!("{} …", text::fit(&last, usize::from(body.width).saturating_sub(6))));
     }
     let height = u16::try_from(lines.len()).unwrap_or(1).min(body.height);
-    let area = Rect { y: body.bottom() - height, height, ..body };
+    let y = if is_dialog && height > 1 { body.y } else { body.bottom() - height };
+    let area = Rect { y, height, ..body };
     frame.render_widget(Clear, area);
     for (row, words) in lines.into_iter().enumerate() {
         let lead = if row == 0 { mark } else { "  " };
         put(frame.buffer_mut(), area, row, &Line::from(Span::styled(format!(" {lead}{words}"), theme.style(meaning))), None);
     }
+}
+
+/// Draws the line of the tour.
+pub(crate) fn tour(theme: &Theme, frame: &mut Frame<'_>, area: Rect, words: &str) {
+    let words = text::pad(&format!(" {}", text::fit(words, usize::from(area.width).saturating_sub(2))), usize::from(area.width));
+    put(frame.buffer_mut(), area, 0, &Line::from(Span::styled(words, theme.style(Meaning::Hit))), None);
 }
 
 /// Draws the footer.

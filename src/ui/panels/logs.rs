@@ -350,7 +350,7 @@ fn no_lines(model: &Model) -> String {
         Some(history) if history.is_reading => return "Reading the lines …".to_owned(),
         Some(history) if logs.received() == 0 => {
             return format!(
-                "No lines in {}. Press {} or {} to read earlier or later ones.",
+                "No lines in {}. {} reads earlier ones, {} later ones.",
                 history.read.label(),
                 model.key(Action::Up),
                 model.key(Action::Down)

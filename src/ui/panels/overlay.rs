@@ -10,7 +10,7 @@ use super::metric::{self, Shown};
 use crate::app::action::{ACTIONS, Action, Context};
 use crate::app::checklist::item_action;
 use crate::app::edit::{MAX_DIALOG, TextField, input_width};
-use crate::app::model::Model;
+use crate::app::model::{Model, Screen};
 use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Overlay};
 use crate::app::palette::{self, Entry};
 use crate::app::pointer::Target;
@@ -75,7 +75,8 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
             cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, scroll);
         }
         Overlay::Text { title, text: words, scroll } => {
-            let title = format!("{title} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
+            let path = breadcrumbs(model, area.width);
+            let title = format!("{path}{title} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
             let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
             // A briefing is Markdown. The preview of a prompt is not, and is shown byte for byte.
             let lines: Vec<Line<'static>> = if words.starts_with("# ") {
@@ -171,7 +172,7 @@ fn choices(model: &Model, theme: &Theme, cache: &mut ViewCache, list: &ListDialo
     }
     let mut hint = dialog_keys(model, theme, &[Action::Choose, Action::NextChoice, Action::PreviousChoice]);
     // Digits belong to the filter once something is typed.
-    let more = if list.filter.text().is_empty() { "  type to filter  1-9 choose" } else { "  esc close" };
+    let more = if list.filter.text().is_empty() { "  type to filter  1-9 choose" } else { "" };
     hint.spans.push(Span::styled(more, theme.style(Meaning::Muted)));
     put(frame.buffer_mut(), inner, usize::from(inner.height).saturating_sub(1), &hint, None);
 }
@@ -441,8 +442,9 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
         Span::styled(format!("   {} to change", model.key(Action::Toggle)), theme.style(Meaning::Muted)),
     ]);
     put(frame.buffer_mut(), inner, 10, &line, None);
-    let keys =
-        dialog_keys(model, theme, &[Action::SubmitForm, Action::PreviousSeverity, Action::NextSeverity, Action::NextField]);
+    let others = keys(model, &[Action::PreviousSeverity, Action::NextSeverity, Action::NextField]);
+    let words = format!("{} declare  {others}  {} close", model.key(Action::SubmitForm), model.key(Action::Back));
+    let keys = Line::from(Span::styled(words, theme.style(Meaning::Muted)));
     put(frame.buffer_mut(), inner, 11, &keys, None);
 }
 
@@ -458,8 +460,32 @@ fn evidence(
     area: Rect,
 ) -> usize {
     let at_time = at.map_or_else(String::new, |t| format!(" at {} UTC", t.date_clock()));
-    let title = format!("{id}{at_time} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
+    let path = breadcrumbs(model, area.width);
+    let title = format!("{path}{id}{at_time} · {}", keys(model, &[Action::Pin, Action::CopyText, Action::CloseReader]));
     let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
+    evidence_body(model, theme, cache, id, (scroll, at, view), frame, inner)
+}
+
+/// Where an open text was opened from: `INC-1 › Signals › `; empty in a narrow terminal.
+fn breadcrumbs(model: &Model, width: u16) -> String {
+    /// From this width on, there is room for it.
+    const WIDE: u16 = 100;
+    match model.room.as_ref().filter(|_| model.screen == Screen::Room && width >= WIDE) {
+        Some(room) => format!("{} › {} › ", room.id, room.tab.label().1),
+        None => String::new(),
+    }
+}
+
+/// The chart and the text of an evidence item. Returns the largest useful scroll offset.
+pub(super) fn evidence_body(
+    model: &Model,
+    theme: &Theme,
+    cache: &mut ViewCache,
+    id: EvidenceId,
+    (scroll, at, view): (usize, Option<Timestamp>, Option<Window>),
+    frame: &mut Frame<'_>,
+    inner: Rect,
+) -> usize {
     let record = model.room.as_ref().and_then(|r| r.incident.as_ref()).and_then(|i| i.evidence(id));
     let Some(record) = record else {
         put(frame.buffer_mut(), inner, 0, &Line::from("This evidence item does not exist."), None);

@@ -43,6 +43,7 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     } else {
         Layout::vertical([Constraint::Length(rows.min(area.height / 2)), Constraint::Min(3)]).areas::<2>(area)
     };
+    let [list, detail] = if model.is_zoomed { [Rect { height: 0, ..area }, area] } else { [list, detail] };
     let selected = room.step.min(playbook.steps.len().saturating_sub(1));
     steps(playbook, &records, selected, theme, cache, frame, list);
     if let (Some(step), Some(record)) = (playbook.steps.get(selected), records.get(selected)) {

@@ -5,11 +5,13 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{actions, assistant, logs, overview, playbook, report, signals, timeline, updates};
+use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::pointer::Target;
 use crate::app::room::{Room, Tab};
+use crate::incident::EvidenceId;
 use crate::ui::theme::{Meaning, Theme};
-use crate::ui::widgets::put;
+use crate::ui::widgets::{frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
 /// Draws the incident room.
@@ -21,6 +23,10 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
         put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" Loading the incident …", theme.style(Meaning::Muted))), None);
         return;
     }
+    let body = match room.pinned {
+        Some(id) => pinned(model, id, theme, cache, frame, body),
+        None => body,
+    };
     match room.tab {
         Tab::Overview => overview::render(model, room, theme, cache, frame, body),
         Tab::Timeline => timeline::render(model, room, theme, cache, frame, body),
@@ -32,6 +38,24 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
         Tab::Updates => updates::render(model, room, theme, cache, frame, body),
         Tab::Report => report::render(model, room, theme, cache, frame, body),
     }
+}
+
+/// From this width on, pinned evidence is beside the tab; below it, under the tab.
+const WIDE: u16 = 120;
+
+/// Draws the pinned evidence. Returns the area that is left for the tab.
+fn pinned(model: &Model, id: EvidenceId, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) -> Rect {
+    let [rest, place] = if area.width >= WIDE {
+        Layout::horizontal([Constraint::Percentage(62), Constraint::Percentage(38)]).areas::<2>(area)
+    } else {
+        Layout::vertical([Constraint::Percentage(58), Constraint::Percentage(42)]).areas::<2>(area)
+    };
+    let block = bordered(theme, format!("{id} pinned · {} removes it", model.key(Action::Pin)), false);
+    let inner = block.inner(place);
+    frame.render_widget(block, place);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    super::overlay::evidence_body(model, theme, cache, id, (0, None, None), frame, inner);
+    rest
 }
 
 /// The tabs with their numbers, a running investigation or the filter, and at the right end who else has this incident open.

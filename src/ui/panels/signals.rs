@@ -27,7 +27,8 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     } else {
         Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas::<2>(area)
     };
-    let [list, detail] = areas;
+    // Zoomed, the details have everything.
+    let [list, detail] = if model.is_zoomed { [Rect { height: 0, ..area }, area] } else { areas };
     let rows = u16::try_from(room.suspects().len()).unwrap_or(u16::MAX);
     let height = match room.selected_suspect() {
         _ if rows == 0 => 0,

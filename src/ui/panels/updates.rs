@@ -29,6 +29,7 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     } else {
         Layout::vertical([Constraint::Length(rows.min(area.height / 3)), Constraint::Min(3)]).areas::<2>(area)
     };
+    let [list, detail] = if model.is_zoomed { [Rect { height: 0, ..area }, area] } else { [list, detail] };
     sent(model, incident, kept.as_deref(), theme, frame, list);
     draft(model, room, theme, cache, frame, detail);
 }
