@@ -216,6 +216,7 @@ impl Display {
         crossterm::execute!(std::io::stdout(), EndSynchronizedUpdate)?;
         model.scroll_limit = self.cache.scroll_limit;
         std::mem::swap(&mut model.pointer.targets, &mut self.cache.targets);
+        let moved = crate::app::find::drawn(model, std::mem::take(&mut self.cache.matches));
         let title = crate::app::attention::title(model);
         if let Some(shown) = self.title.as_mut().filter(|shown| **shown != title) {
             terminal::set_title(&title);
@@ -226,7 +227,7 @@ impl Display {
             (room.conversation.reveals, room.overview.reveals) = (false, false);
         }
         self.drawn = Instant::now();
-        self.is_stale = false;
+        self.is_stale = moved;
         Ok(())
     }
 }

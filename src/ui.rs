@@ -27,6 +27,8 @@ pub(crate) struct ViewCache {
     pub scroll_limit: usize,
     /// The scroll offset that shows a spot that was just selected.
     pub scrolled_to: Option<usize>,
+    /// The lines of the open text that match its search.
+    pub matches: Vec<usize>,
     /// What the pointer can reach in the frame. What was drawn later lies above.
     pub targets: Vec<(Area, Target)>,
 }
@@ -80,12 +82,13 @@ pub(crate) const MIN_SIZE: (u16, u16) = (60, 16);
 pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     let area = frame.area();
     cache.targets.clear();
+    cache.matches.clear();
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
         panels::small::render(model, theme, frame, area);
         return;
     }
-    let tour = crate::app::tour::line(model);
-    let tour_height = u16::from(tour.is_some());
+    let tour = crate::app::tour::line(model).map(|words| text::wrap(&words, usize::from(area.width.saturating_sub(2)).max(1)));
+    let tour_height = u16::try_from(tour.as_ref().map_or(0, Vec::len)).unwrap_or(0).min(2);
     let parts = [Constraint::Length(1), Constraint::Min(1), Constraint::Length(tour_height), Constraint::Length(1)];
     let [header, body, tour_row, footer] = Layout::vertical(parts).areas::<4>(area);
     panels::header::render(model, theme, frame, header);
@@ -94,8 +97,8 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
         Screen::Room => panels::room::render(model, theme, cache, frame, body),
     }
     panels::footer::render(model, theme, frame, footer);
-    if let Some(words) = tour {
-        panels::footer::tour(theme, frame, tour_row, &words);
+    if let Some(lines) = tour {
+        panels::footer::tour(theme, frame, tour_row, &lines);
     }
     if let Some(overlay) = &model.overlay {
         cache.targets.clear();

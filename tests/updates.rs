@@ -73,6 +73,9 @@ fn drafts_follow_the_state_of_the_incident_and_the_readers() {
         text.contains("- M1 roll back to 1.41 (proposed)") && text.contains("- a decision on M1: roll back to 1.41"),
         "{text}"
     );
+    let executive = draft("executive", &["--stage", "investigating"]);
+    let text = executive["text"].as_str().unwrap();
+    assert!(text.contains("Cause: the pool is too small.") && !text.contains("looking for the cause"), "{text}");
     let last = draft("customer", &["--stage", "resolved"]);
     assert!(
         last["next_update_at"].is_null() && last["text"].as_str().unwrap().contains("Everything works as usual again"),

@@ -325,6 +325,9 @@ actions! {
     Cancel, "cancel", Everywhere, "cancel", "Close the dialog, or stop the script that is running", false;
     CopyText, "copy-text", Reader, "copy", "Copy this text", false;
     ReadInEditor, "read-in-editor", Reader, "editor", "Open this text in $VISUAL or $EDITOR", false;
+    Find, "find", Reader, "search", "Search in this text", false;
+    NextFind, "next-find", Reader, "next match", "Go to the next line that matches", false;
+    PreviousFind, "previous-find", Reader, "previous match", "Go to the previous line that matches", false;
     Earlier, "earlier", Reader, "earlier", "Move the cursor of a chart to the sample before", false;
     Later, "later", Reader, "later", "Move the cursor of a chart to the next sample", false;
     FarEarlier, "far-earlier", Reader, "far earlier", "Move the cursor of a chart back by a tenth", false;

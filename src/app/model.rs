@@ -9,6 +9,7 @@ use super::action::{Action, Context};
 use super::attention::Attention;
 use super::board::Board;
 use super::chord::Chord;
+use super::find::Find;
 use super::keymap::Keymap;
 use super::logs::{InputHistory, Logs};
 use super::metric::{Comparison, MetricNames};
@@ -124,6 +125,10 @@ pub(crate) struct Model {
     /// What the tab shows again when a history is left: the live logs, then the histories that it was opened from.
     pub below: Vec<Logs>,
     pub overlay: Option<Overlay>,
+    /// The text below the dialog that asks what to search for in it.
+    pub under: Option<Box<Overlay>>,
+    /// The search in the open text.
+    pub find: Find,
     pub toast: Option<Toast>,
     pub banner: Option<String>,
     /// The keys typed so far of a sequence that is not complete.
@@ -214,6 +219,8 @@ impl Model {
             logs: Logs::default(),
             below: Vec::new(),
             overlay: None,
+            under: None,
+            find: Find::default(),
             toast: None,
             banner: None,
             pending: Vec::new(),

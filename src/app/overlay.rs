@@ -58,6 +58,8 @@ pub(crate) enum Purpose {
     Filter,
     /// A search in the logs. It hides nothing.
     Search,
+    /// A search in the text that is open.
+    Find,
 }
 
 impl Purpose {
@@ -78,7 +80,8 @@ impl Purpose {
             | Self::Query
             | Self::SaveLines(_)
             | Self::Filter
-            | Self::Search => false,
+            | Self::Search
+            | Self::Find => false,
         }
     }
 }

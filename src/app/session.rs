@@ -55,7 +55,7 @@ pub(crate) struct Unsent {
 impl Unsent {
     fn of(incident: Option<IncidentId>, dialog: &InputDialog) -> Option<Self> {
         let text = dialog.edit.text();
-        let is_used = matches!(dialog.purpose, Purpose::Filter | Purpose::Search);
+        let is_used = matches!(dialog.purpose, Purpose::Filter | Purpose::Search | Purpose::Find);
         let is_typed = !text.trim().is_empty() && text != dialog.initial && !is_used;
         is_typed.then(|| Self { incident, title: dialog.title.clone(), text: text.to_owned() })
     }

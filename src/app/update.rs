@@ -119,7 +119,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                 room.investigating = None;
             }
             let key = model.key(Action::Tab3);
-            model.say(Tone::Good, format!("{id}: the investigation is complete. Press {key} to see the signals."));
+            model.say(Tone::Good, format!("{id}: the investigation is complete. {key} shows the signals."));
             vec![Effect::ReadIncident(id)]
         }
         Msg::RequestsRead(id, requests) => requests_read(model, id, requests),

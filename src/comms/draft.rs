@@ -135,10 +135,10 @@ fn theory(incident: &Incident) -> Option<String> {
     open.map(|h| h.text.as_str()).or_else(found).map(|text| capitalized(&without_tags(text.trim_end_matches('.'))))
 }
 
-/// A text without the evidence that it cites, such as `[E3]`: readers of an update do not have it.
-fn without_tags(text: &str) -> String {
-    static TAGS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\s*\[EL?\d+\]").ok());
-    TAGS.as_ref().map_or_else(|| text.to_owned(), |tags| tags.replace_all(text, "").trim().to_owned())
+/// A text without the evidence that it cites, such as `[E3]`: readers outside the incident do not have it. Lines keep their indentation.
+pub fn without_tags(text: &str) -> String {
+    static TAGS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[ \t]*\[EL?\d+\]").ok());
+    TAGS.as_ref().map_or_else(|| text.to_owned(), |tags| tags.replace_all(text, "").into_owned())
 }
 
 fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Timestamp) -> Context {
@@ -245,6 +245,14 @@ fn short_clock(at: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::incident::state::tests::{declared, entries};
+
+    #[test]
+    fn evidence_is_not_cited_to_readers_who_do_not_have_it() {
+        assert_eq!(
+            without_tags("The pool [E3] is full [E4][EL5]. See [Exhibit] and E6."),
+            "The pool is full. See [Exhibit] and E6."
+        );
+    }
 
     /// A template with all the values that templates may use can be filled in.
     #[test]

@@ -69,25 +69,6 @@ fn numbers(text: &str) -> BTreeSet<&str> {
     words.filter(|w| w.chars().any(|c| c.is_ascii_digit())).collect()
 }
 
-/// Evidence tags are for responders, and an update has none.
-fn without_tags(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("[E") {
-        let (before, tagged) = rest.split_at(at);
-        let end = tagged.find(']').filter(|end| tagged.get(2..*end).is_some_and(|d| d.chars().all(|c| c.is_ascii_digit())));
-        let keep = end.map_or(2, |end| end + 1);
-        let (tag, after) = tagged.split_at(keep);
-        out.push_str(if end.is_some() { before.trim_end_matches(' ') } else { before });
-        if end.is_none() {
-            out.push_str(tag);
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
-
 /// An answer that is not recorded yet.
 pub(super) struct Given {
     answer: Answer,
@@ -122,7 +103,7 @@ impl Desk {
                 .advise("Send the draft as it is.")
                 .into());
         }
-        let text = without_tags(&crate::telemetry::clean::document(&answer.answer));
+        let text = crate::comms::without_tags(&crate::telemetry::clean::document(&answer.answer));
         let text = text.trim().trim_start_matches("```markdown").trim_matches('`').trim();
         let (subject, body) = match text.split_once("\n\n") {
             Some((first, rest)) if !first.contains('\n') => {
@@ -604,8 +585,15 @@ fn empty_answer(plan: &PromptPlan, text: String) -> Answer {
     }
 }
 
+/// The report of the rules. It says that the rules do not read a question that was typed.
 fn rules_answer(incident: &Incident, plan: &PromptPlan, reason: &str) -> Answer {
-    Answer { fallback_reason: Some(reason.to_owned()), ..empty_answer(plan, citations::rule_report(incident)) }
+    let mut report = citations::rule_report(incident);
+    if plan.question.as_ref().is_some_and(|question| !question.is_empty())
+        && let Some(end) = report.find('\n')
+    {
+        report.insert_str(end + 1, "\nThe rules do not read questions. This is what the evidence shows, whatever was asked.\n");
+    }
+    Answer { fallback_reason: Some(reason.to_owned()), ..empty_answer(plan, report) }
 }
 
 fn llm_answer(plan: &PromptPlan, config: &AssistantConfig, outcome: Outcome) -> Answer {

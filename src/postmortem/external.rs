@@ -40,7 +40,7 @@ impl Checked<'_> {
 
     /// The text without evidence tags, if customers may read it.
     fn allow(&mut self, text: String) -> Option<String> {
-        let text = without_tags(&text);
+        let text = crate::comms::without_tags(&text);
         match customer(&text, self.names, self.rules).into_iter().next() {
             None => Some(text),
             Some(hit) => {
@@ -49,24 +49,6 @@ impl Checked<'_> {
             }
         }
     }
-}
-
-/// A text without evidence tags such as `[E3]`.
-fn without_tags(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, tagged)) = rest.split_once("[E") {
-        let digits = tagged.bytes().take_while(u8::is_ascii_digit).count();
-        if let Some(after) = tagged.get(digits..).and_then(|t| t.strip_prefix(']')).filter(|_| digits > 0) {
-            out.push_str(before.trim_end());
-            rest = after;
-        } else {
-            out.push_str(&format!("{before}[E"));
-            rest = tagged;
-        }
-    }
-    out.push_str(rest);
-    out
 }
 
 pub(super) fn render(r: &Report, names: &Names) -> External {

@@ -14,6 +14,7 @@ use crate::incident::{
     Incident, LinkedAlert, NoteKind, SourceReport, SourceStatus,
 };
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Level, LogLine, Sample, Series, Silence, Timestamp, Window};
+use crate::ui::theme::Meaning;
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_795_253_400 + secs)
@@ -1177,4 +1178,45 @@ fn the_tour_goes_on_when_its_steps_are_done() {
     update(&mut model, at(2), Msg::Pressed(Chord { code: Code::Esc, ctrl: false, alt: false }));
     update(&mut model, at(2), Msg::Pressed(Chord { code: Code::Char('t'), ctrl: false, alt: true }));
     assert!(!draw(&model, 140, 40).contains("Tour"));
+}
+
+#[test]
+fn a_text_is_searched_with_its_matches_counted() {
+    use crate::app::Overlay;
+    let mut model = room(Tab::Overview);
+    let lines: String =
+        (0..200).map(|n| if n % 50 == 7 { format!("line {n}: Pool full\n") } else { format!("line {n}\n") }).collect();
+    model.overlay = Some(Overlay::Text { title: "Output".to_owned(), text: lines, scroll: 0 });
+    let frame = |model: &mut Model| {
+        let theme = Theme::load("dark", &[], theme::Colours::All).0;
+        let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
+        let mut cache = ViewCache::default();
+        terminal.draw(|f| render(model, &theme, &mut cache, f)).unwrap();
+        model.scroll_limit = cache.scroll_limit;
+        let again = crate::app::find::drawn(model, cache.matches);
+        let hits = terminal.backend().buffer().content.iter().filter(|c| c.style().bg == theme.style(Meaning::Hit).bg).count();
+        (again, hits)
+    };
+    frame(&mut model);
+    press(&mut model, '/');
+    "pool".chars().for_each(|key| press(&mut model, key));
+    press(&mut model, '⏎');
+    assert!(frame(&mut model).0, "the first match is shown in the next frame");
+    assert_eq!(frame(&mut model), (false, 4), "the letters of the match");
+    let at = |model: &Model| match &model.overlay {
+        Some(Overlay::Text { scroll, .. }) => *scroll,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(at(&model), 7);
+    assert!(draw(&model, 100, 30).contains("'pool' 1 of 4"));
+    press(&mut model, 'n');
+    assert_eq!(at(&model), 57);
+    assert!(draw(&model, 100, 30).contains("'pool' 2 of 4"));
+    press(&mut model, 'N');
+    assert_eq!(at(&model), 7);
+    press(&mut model, '/');
+    press(&mut model, '⎋');
+    assert!(matches!(model.overlay, Some(Overlay::Text { .. })), "the text is open again");
+    press(&mut model, 'q');
+    assert!(model.overlay.is_none() && model.find.text.is_empty());
 }

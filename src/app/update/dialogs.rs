@@ -6,6 +6,7 @@ use super::super::checklist::item_action;
 use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, TooLong, input_width};
 use super::super::fill::{fill, moment_and_text};
+use super::super::find::{self, Find};
 use super::super::metric::{MetricView, complete as complete_metric};
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{CustomEffect, Effect, SendEffect, SilenceEffect, StepEffect};
@@ -32,6 +33,9 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
     let Some(overlay) = model.overlay.take() else { return Vec::new() };
     if overlay.context() == Context::Reader && goes_elsewhere(action) {
         return perform::perform(model, action);
+    }
+    if matches!(action, Action::Find | Action::NextFind | Action::PreviousFind) {
+        return in_text(model, action, overlay);
     }
     match overlay {
         Overlay::Help { filter, scroll: at } => {
@@ -149,6 +153,27 @@ fn in_chart(model: &mut Model, action: Action, overlay: &Overlay) -> Option<Vec<
     let mut moved = overlay.clone();
     metric::set_cursor(&mut moved, at, view);
     Some(show(model, moved))
+}
+
+/// Searches in an open text.
+fn in_text(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Effect> {
+    if action == Action::Find {
+        let hint = format!(
+            "{} and {} go to the next and the previous match.",
+            model.key(Action::NextFind),
+            model.key(Action::PreviousFind)
+        );
+        let edit = TextField::proposed(&model.find.text);
+        model.under = Some(Box::new(overlay));
+        return show(model, Overlay::Input(InputDialog::new("Search in this text", Purpose::Find, hint, edit)));
+    }
+    model.overlay = Some(overlay);
+    if model.find.text.is_empty() {
+        let key = model.key(Action::Find);
+        return say(model, format!("Press {key} to search in this text."));
+    }
+    find::go(model, action == Action::NextFind);
+    Vec::new()
 }
 
 /// Whether an action goes to a tab or an incident, which closes a text.
@@ -270,6 +295,12 @@ fn close_or_keep(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Eff
 fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
     // What was wrong in a dialog means nothing once it is closed.
     model.toast = None;
+    if overlay.context() == Context::Reader {
+        model.find = Find::default();
+    }
+    if matches!(overlay, Overlay::Input(InputDialog { purpose: Purpose::Find, .. })) {
+        model.overlay = model.under.take().map(|below| *below);
+    }
     if let Overlay::Declare(form) = overlay
         && !form.title.is_selected()
         && !form.title.text().trim().is_empty()
@@ -290,7 +321,7 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
 /// Keeps the text of a dialog that is closed without using it. The dialog has it again when it is opened the next time.
 fn keep_text(model: &mut Model, line: &InputDialog) {
     let is_typed = !line.edit.text().trim().is_empty() && line.edit.text() != line.initial;
-    if is_typed && !matches!(line.purpose, Purpose::Filter | Purpose::Search) {
+    if is_typed && !matches!(line.purpose, Purpose::Filter | Purpose::Search | Purpose::Find) {
         model.say(Tone::Plain, format!("Closed. “{}” keeps your text.", line.title));
         model.keep_unused(line);
     }
@@ -663,6 +694,11 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             Ok(()) => Vec::new(),
             Err(why) => reopen(model, line, &why),
         },
+        Purpose::Find => {
+            model.find = Find { text: text.to_lowercase(), lines: Vec::new(), jumps: !text.is_empty() };
+            model.overlay = model.under.take().map(|below| *below);
+            Vec::new()
+        }
         Purpose::Query if text.is_empty() => Vec::new(),
         Purpose::Query => metric::query_typed(model, text),
         Purpose::SaveLines(_) if text.is_empty() => say(model, "Nothing saved, because the path was empty."),

@@ -317,6 +317,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::CloseReader
         | Action::KeepOutput
         | Action::Compare
+        | Action::Find
+        | Action::NextFind
+        | Action::PreviousFind
         | Action::NextChoice
         | Action::NextPage
         | Action::PreviousPage

@@ -44,10 +44,12 @@ pub(crate) fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>, body:
     }
 }
 
-/// Draws the line of the tour.
-pub(crate) fn tour(theme: &Theme, frame: &mut Frame<'_>, area: Rect, words: &str) {
-    let words = text::pad(&format!(" {}", text::fit(words, usize::from(area.width).saturating_sub(2))), usize::from(area.width));
-    put(frame.buffer_mut(), area, 0, &Line::from(Span::styled(words, theme.style(Meaning::Hit))), None);
+/// Draws the lines of the tour.
+pub(crate) fn tour(theme: &Theme, frame: &mut Frame<'_>, area: Rect, lines: &[String]) {
+    for (row, words) in lines.iter().enumerate().take(usize::from(area.height)) {
+        let words = text::pad(&format!(" {words}"), usize::from(area.width));
+        put(frame.buffer_mut(), area, row, &Line::from(Span::styled(words, theme.style(Meaning::Hit))), None);
+    }
 }
 
 /// Draws the footer.
@@ -93,6 +95,10 @@ pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: 
 /// the alerts.
 fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> {
     let muted = |words: String| Span::styled(words, theme.style(Meaning::Muted));
+    if !model.find.text.is_empty() && model.overlay.is_some() {
+        let (at, all) = crate::app::find::place(model);
+        return vec![muted(format!("'{}' {at} of {all} ", text::fit(&model.find.text, 20)))];
+    }
     let bad = |words: String| Span::styled(words, theme.style(Meaning::Bad));
     let Some(i) = model.room.as_ref().filter(|_| model.screen == Screen::Room).and_then(|r| r.incident.as_ref()) else {
         return match model.board.arrived_at {
@@ -127,7 +133,10 @@ fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> 
 /// The actions to show, the most useful first. The footer shows as many as fit.
 fn useful_actions(model: &Model) -> Vec<Action> {
     match model.overlay.as_ref().map(Overlay::context) {
-        Some(Context::Reader) => return vec![Action::CloseReader, Action::CopyText, Action::ReadInEditor],
+        Some(Context::Reader) if !model.find.text.is_empty() => {
+            return vec![Action::NextFind, Action::PreviousFind, Action::Find, Action::CloseReader];
+        }
+        Some(Context::Reader) => return vec![Action::CloseReader, Action::Find, Action::CopyText, Action::ReadInEditor],
         // A dialog shows its own keys.
         Some(_) => return Vec::new(),
         None => {}

@@ -72,7 +72,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
             let lines: Vec<Line<'static>> = text::wrap(shown, usize::from(inner.width)).into_iter().map(Line::from).collect();
             // The newest lines while it runs.
             let scroll = if running.is_some() { usize::MAX } else { *scroll };
-            cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, scroll);
+            cache.scroll_limit = searched(model, theme, cache, frame, inner, &lines, scroll);
         }
         Overlay::Text { title, text: words, scroll } => {
             let path = breadcrumbs(model, area.width);
@@ -84,7 +84,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
             } else {
                 text::wrap(words, usize::from(inner.width)).iter().map(|l| Line::from(cited(theme, l))).collect()
             };
-            cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, *scroll);
+            cache.scroll_limit = searched(model, theme, cache, frame, inner, &lines, *scroll);
         }
     }
 }
@@ -527,7 +527,45 @@ pub(super) fn evidence_body(
         (usize::MAX, ..) => 0,
         (n, ..) => n,
     };
-    scrolled(frame.buffer_mut(), inner, &lines, scroll)
+    searched(model, theme, cache, frame, inner, &lines, scroll)
+}
+
+/// Draws a text from a line on, with the matches of the search in it. Returns the largest useful scroll offset.
+fn searched(
+    model: &Model,
+    theme: &Theme,
+    cache: &mut ViewCache,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    lines: &[Line<'_>],
+    scroll: usize,
+) -> usize {
+    let limit = scrolled(frame.buffer_mut(), area, lines, scroll);
+    let wanted = model.find.text.as_str();
+    if wanted.is_empty() {
+        return limit;
+    }
+    let has_match = |line: &Line<'_>| line.to_string().to_lowercase().contains(wanted);
+    cache.matches = lines.iter().enumerate().filter(|(_, line)| has_match(line)).map(|(n, _)| n).collect();
+    let style = theme.style(Meaning::Hit);
+    for y in area.y..area.bottom() {
+        // The column of each character of the row, because lower case can have another length.
+        let mut row = String::new();
+        let mut columns: Vec<u16> = Vec::new();
+        for x in area.x..area.right() {
+            let symbol = frame.buffer_mut().cell((x, y)).map_or(" ", |c| c.symbol()).to_lowercase();
+            columns.extend(std::iter::repeat_n(x, symbol.len()));
+            row.push_str(&symbol);
+        }
+        for (start, part) in row.match_indices(wanted) {
+            for x in columns.get(start..start + part.len()).unwrap_or_default() {
+                if let Some(cell) = frame.buffer_mut().cell_mut((*x, y)) {
+                    cell.set_style(style);
+                }
+            }
+        }
+    }
+    limit
 }
 
 /// The detail of a checklist item: the evidence if it is met, or what to do if it is open.

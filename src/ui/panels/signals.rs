@@ -143,7 +143,12 @@ fn suspect_list(
     frame.render_widget(block, area);
     let place = room.suspect.unwrap_or(0).min(suspects.len().saturating_sub(1));
     let width = usize::from(inner.width);
-    let spark = if width >= 70 { WIDE_SPARKLINE } else { NARROW_SPARKLINE };
+    // Where there is little room, the name matters more.
+    let spark = match width {
+        70.. => WIDE_SPARKLINE,
+        62..70 => NARROW_SPARKLINE,
+        _ => NARROW_SPARKLINE / 2,
+    };
     let window = incident.investigation.as_ref().map(|i| i.window);
     // The marks above the sparklines.
     let mut axis: Vec<(char, Meaning)> = vec![('─', Meaning::Border); spark];
