@@ -7,6 +7,7 @@ mod editor;
 mod effects;
 mod input;
 mod keyboard;
+mod links;
 pub mod log;
 mod poll;
 mod presence;
@@ -207,12 +208,16 @@ impl Display {
     fn draw(&mut self, model: &mut Model) -> std::io::Result<()> {
         // Terminals that can show a frame at once do; the others ignore it.
         crossterm::queue!(std::io::stdout(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|f| {
+        let frame = self.terminal.draw(|f| {
             render(model, &self.theme, &mut self.cache, f);
             if self.is_ascii {
                 crate::ui::ascii::reduce(f.buffer_mut());
             }
         })?;
+        if terminal::has_control_strings() {
+            let buffer = frame.buffer.clone();
+            links::write(self.terminal.backend_mut(), &buffer)?;
+        }
         crossterm::execute!(std::io::stdout(), EndSynchronizedUpdate)?;
         model.scroll_limit = self.cache.scroll_limit;
         std::mem::swap(&mut model.pointer.targets, &mut self.cache.targets);
@@ -383,8 +388,12 @@ async fn drive(
                 return Ok(Ending::Quit);
             }
             urgent |= matches!(effect, Effect::Suspend | Effect::Redraw | Effect::Pager(_) | Effect::Editor { .. });
+            let is_program = matches!(effect, Effect::Pager(_) | Effect::Editor { .. });
             if let Some(effect) = front.run(effect, &mut model, &mut runner).await? {
                 runner.run(effect, &model);
+            }
+            if is_program {
+                signals.forget_interrupt();
             }
         }
         if urgent || front.display.is_stale && front.display.drawn.elapsed() >= FRAME {

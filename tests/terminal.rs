@@ -740,7 +740,7 @@ fn a_search_reaches_lines_that_are_not_loaded() {
     assert!(saved.contains("disk quota exceeded") && saved.lines().count() > 100, "{saved}");
     // Before the window of the incident.
     s.keys("/nearly full\r");
-    s.wait_for("to search earlier ones");
+    s.wait_for("searches earlier ones");
     for _ in 0..3 {
         s.keys("k");
         s.wait_until_gone("reading …");

@@ -15,7 +15,8 @@ pub(crate) const MAX_LINES: usize = 5000;
 pub(crate) struct History {
     /// The request that was answered last, or is being answered.
     pub request: LineRequest,
-    pub is_reading: bool,
+    /// The request that has no answer yet.
+    pub pending: Option<u64>,
     /// The part of time that the lines are from.
     pub read: Window,
     /// The number of lines that were looked through; more than are kept if only some of them match.
@@ -24,6 +25,13 @@ pub(crate) struct History {
     pub gaps: Vec<String>,
     /// Whether the tab showed patterns before.
     pub was_patterns: bool,
+}
+
+impl History {
+    /// Whether lines are being read.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.pending.is_some()
+    }
 }
 
 /// A row of the lines: the last of lines that say the same, and how many they are.
@@ -168,7 +176,7 @@ impl Logs {
         self.ring.extend(batch.lines.into_iter().skip(skip).map(Kept::new));
     }
 
-    /// The lines of a history, with the search, the filter and the switches of these logs.
+    /// An empty history, with the search, the filter, wrapping and folding of these logs.
     pub(crate) fn begin_history(&self, history: History) -> Self {
         Self {
             ring: VecDeque::new(),
@@ -310,10 +318,13 @@ impl Logs {
         rows.extend(after);
         let end = if selected.is_some() { (place + most / 2 + 1).max(most).min(rows.len()) } else { rows.len() };
         let begin = end.saturating_sub(most);
+        let shown = selected.filter(|at| self.ring.get(*at).is_some_and(|k| self.is_shown(&k.line, &filter)));
         let row = |(n, (at, _, repeats)): (usize, (usize, u64, usize))| {
+            let is_selected = shown.is_some() && n == place;
+            // The row of a match shows the match, wherever it is among the equal lines.
+            let at = shown.filter(|_| is_selected).unwrap_or(at);
             let number = first + u64::try_from(at).unwrap_or(0);
-            let kept = self.ring.get(at)?;
-            Some(LineRow { number, line: &kept.line, repeats, is_selected: selected.is_some() && n == place })
+            Some(LineRow { number, line: &self.ring.get(at)?.line, repeats, is_selected })
         };
         rows.into_iter().enumerate().take(end).skip(begin).filter_map(row).collect()
     }
@@ -337,11 +348,14 @@ impl Logs {
         }
     }
 
-    /// The selected line, or else the newest line.
+    /// The selected line, or else the newest one that is shown; `None` if the filter hides it.
     pub(crate) fn current(&self) -> Option<&LogLine> {
-        let first = self.first_number();
-        let selected = self.selected.or_else(|| self.taken.checked_sub(1))?;
-        self.ring.get(usize::try_from(selected.checked_sub(first)?).ok()?).map(|k| &k.line)
+        let filter = Filter::new(&self.filter);
+        let Some(selected) = self.selected.filter(|_| !self.is_following) else {
+            return self.ring.iter().rev().map(|k| &k.line).find(|l| self.is_shown(l, &filter));
+        };
+        let place = usize::try_from(selected.checked_sub(self.first_number())?).ok()?;
+        self.ring.get(place).map(|k| &k.line).filter(|l| self.is_shown(l, &filter))
     }
 
     /// Selects a line by its number, and stops following.
@@ -429,9 +443,15 @@ impl Logs {
     }
 }
 
-/// The text that filter and search match, in lower case.
+/// The text that filter and search match, in lower case: service, level, message and the values of the fields, because an id is often
+/// there alone.
 pub(crate) fn searchable_text(line: &LogLine) -> String {
-    format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message).to_lowercase()
+    let mut text = format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message);
+    for value in line.fields.values() {
+        text.push(' ');
+        text.push_str(value);
+    }
+    text.to_lowercase()
 }
 
 #[cfg(test)]
@@ -510,7 +530,7 @@ mod tests {
         // A match inside a row selects the row.
         logs.search = "req-200".to_owned();
         assert!(logs.search_from_here());
-        assert_eq!(rows(&logs)[2], row("retry 299 of req-299", 199, true));
+        assert_eq!(rows(&logs)[2], row("retry 200 of req-200", 199, true), "the row shows the match");
         assert_eq!(logs.hits(), (Some(1), 1));
         logs.folds = false;
         assert_eq!(logs.window(20).len(), 20);

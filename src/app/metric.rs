@@ -9,6 +9,8 @@ use crate::telemetry::{Series, Timestamp, Window};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetricRequest {
     pub query: String,
+    /// The source to ask; `None` for the first that has series.
+    pub source: Option<String>,
     pub window: Window,
     /// How many days earlier the window is read, to compare; 0 for the window itself.
     pub days: u32,
@@ -135,14 +137,14 @@ pub(crate) struct MetricNames {
 /// and after `by (` these are labels, else metrics and functions. `None` if nothing fits.
 pub(crate) fn complete(query: &str, names: &MetricNames) -> Option<(String, Vec<String>)> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let start = query.rfind(|c| !is_name(c)).map_or(0, |at| at + 1);
+    let start = query.char_indices().rev().find(|(_, c)| !is_name(*c)).map_or(0, |(at, c)| at + c.len_utf8());
     let (before, word) = query.split_at(start);
     let is_in_braces = before.matches('{').count() > before.matches('}').count();
     let lists_labels = before.rfind('(').is_some_and(|open| {
         let head = before.get(..open).unwrap_or_default().trim_end();
         !before.get(open..).unwrap_or_default().contains(')') && (head.ends_with("by") || head.ends_with("without"))
     });
-    let is_value = before.trim_end().ends_with(['"', '\'']);
+    let is_value = before.matches('"').count() % 2 == 1 || before.matches('\'').count() % 2 == 1;
     let mut found: Vec<String> = if is_value {
         Vec::new()
     } else if is_in_braces || lists_labels {
@@ -177,6 +179,8 @@ mod tests {
         assert_eq!(completed("sum by (job) (histogram_q"), Some(("sum by (job) (histogram_quantile".to_owned(), 1)));
         assert_eq!(completed("up{job=\"jo"), None, "values are not known");
         assert_eq!(completed("nothing_such"), None);
+        assert_eq!(completed("up{job=\"café"), None);
+        assert_eq!(completed("“u"), Some(("“up".to_owned(), 1)));
         assert_eq!(completed("up{job=\"a\"} + u"), Some(("up{job=\"a\"} + up".to_owned(), 1)));
     }
 }

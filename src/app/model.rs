@@ -169,8 +169,8 @@ pub(crate) struct Model {
     pub commands: Vec<(String, String)>,
     /// The dialogs that were closed with a text that was not used, the last one first, and the incidents of their rooms.
     pub unused: Vec<(Option<IncidentId>, InputDialog)>,
-    /// The title that was typed into the dialog that declares an incident, and not used.
-    pub unused_title: Option<String>,
+    /// The title that was typed into the dialog that declares an incident, and not used, with the fingerprints of its alerts.
+    pub unused_title: Option<(Vec<String>, String)>,
     /// Texts from an earlier run of the program that were not used. The dialogs with their titles have them again.
     pub unsent: Vec<Unsent>,
     /// What an earlier run showed, until the incidents are listed.
@@ -281,10 +281,15 @@ impl Model {
     pub(crate) fn keep_unused(&mut self, dialog: &InputDialog) {
         /// The number of texts that are kept.
         const KEPT: usize = 20;
-        let room = self.room.as_ref().map(|r| r.id);
+        let room = self.here();
         self.unused.retain(|(of, d)| *of != room || (&d.title, &d.purpose) != (&dialog.title, &dialog.purpose));
         self.unused.insert(0, (room, dialog.clone()));
         self.unused.truncate(KEPT);
+    }
+
+    /// The incident whose room is shown; `None` on the board.
+    pub(crate) fn here(&self) -> Option<IncidentId> {
+        self.room.as_ref().filter(|_| self.screen == Screen::Room).map(|r| r.id)
     }
 
     /// The room of an incident, if it is or was open.

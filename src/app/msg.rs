@@ -250,6 +250,8 @@ pub(crate) enum Effect {
 /// Log lines to read from the sources.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LineRequest {
+    /// Identifies the request, so that its answer reaches the history that asked.
+    pub id: u64,
     pub what: Lines,
     pub window: Window,
     /// Only those that match this search: words, or a regular expression behind `~`.
@@ -272,8 +274,10 @@ pub(crate) enum Lines {
 }
 
 /// Log lines that were read, oldest first.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LinesRead {
+    /// The part of the requested window that the lines are from. It is shorter where there are more lines than are read at once.
+    pub window: Window,
     pub lines: Vec<LogLine>,
     /// The number of lines that were looked through.
     pub searched: usize,

@@ -134,7 +134,8 @@ fn with_argument(model: &Model, query: &str) -> Option<Item> {
             && query.get(word.len()..).is_some_and(|rest| rest.starts_with(' ') && !rest.trim().is_empty())
     };
     let all = actions(model);
-    let mut item = all.iter().filter(starts).max_by_key(|item| item.text.find(" · "))?.clone();
+    // The longest label, and among equal ones that of this view, which comes first.
+    let mut item = all.iter().rev().filter(starts).max_by_key(|item| item.text.find(" · "))?.clone();
     if let Entry::Action { action, argument, .. } = &mut item.entry {
         query.get(action.spec().word.len()..)?.trim().clone_into(argument);
         item.text = format!("{}: {argument}", action.spec().word);

@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::logs::InputHistory;
-use super::model::{Model, Screen};
+use super::model::Model;
 use super::overlay::{InputDialog, Overlay, Purpose};
 use super::room::{Room, Tab};
 use crate::incident::IncidentId;
+
+/// The number of unsent texts that are kept.
+const UNSENT: usize = 20;
 
 /// The state of a screen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,8 +33,10 @@ pub(crate) struct Session {
     pub unsent: Vec<Unsent>,
 }
 
-/// What names the title of an incident that is being declared among the unsent texts.
-pub(crate) const DECLARE: &str = "Declare";
+/// What names the title of an incident that is declared from these alerts among the unsent texts.
+pub(crate) fn declare_key(fingerprints: &[String]) -> String {
+    format!("Declare {}", fingerprints.join(" ")).trim().to_owned()
+}
 
 /// What a room showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -69,29 +74,31 @@ impl Session {
             tab: Tab::ALL.iter().position(|t| *t == room.tab).unwrap_or(0) + 1,
             filter: room.filter.clone(),
         };
-        let here = model.room.as_ref().map(|r| r.id);
+        let here = model.here();
         let typed = match &model.overlay {
             Some(Overlay::Input(dialog)) => Unsent::of(here, dialog),
             // A title that is still as it was proposed is selected.
             Some(Overlay::Declare(form)) if !form.title.is_selected() => {
-                Some(Unsent { incident: None, title: DECLARE.to_owned(), text: form.title.text().to_owned() })
+                let alerts: Vec<String> = form.alerts.iter().map(|a| a.fingerprint.clone()).collect();
+                Some(Unsent { incident: None, title: declare_key(&alerts), text: form.title.text().to_owned() })
             }
             _ => None,
         };
         let unused = model.unused.iter().filter_map(|(incident, dialog)| Unsent::of(*incident, dialog));
-        let title =
-            model.unused_title.iter().map(|text| Unsent { incident: None, title: DECLARE.to_owned(), text: text.clone() });
+        let of_declaration =
+            |(alerts, text): &(Vec<String>, String)| Unsent { incident: None, title: declare_key(alerts), text: text.clone() };
+        let title = model.unused_title.iter().map(of_declaration);
         Self {
             ended: false,
             pid,
-            open: here.filter(|_| model.screen == Screen::Room),
+            open: here,
             rooms: model.room.iter().chain(&model.parked).map(view).collect(),
             board_filter: model.board.filter.clone(),
             log_filter: model.logs.filter.clone(),
             searches: model.logs.searches.clone(),
             filters: model.logs.filters.clone(),
             recent: model.recent.clone(),
-            unsent: typed.into_iter().chain(unused).chain(title).chain(model.unsent.iter().cloned()).collect(),
+            unsent: typed.into_iter().chain(unused).chain(title).chain(model.unsent.iter().cloned()).take(UNSENT).collect(),
         }
     }
 
@@ -125,6 +132,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::model::Screen;
     use crate::app::{Chord, Code, Effect, Msg, update};
     use crate::incident::Incident;
     use crate::incident::state::tests::{declared, entries};

@@ -32,14 +32,23 @@ const MIN_PART: usize = 3;
 /// Whether a text in lower case contains a word, or one that means the same.
 pub(crate) fn contains(text: &str, word: &str) -> bool {
     let is_meant = |group: &&[&str]| word.len() >= MIN_PART && group.iter().any(|w| w.starts_with(word));
-    text.contains(word) || SYNONYMS.iter().copied().filter(is_meant).flatten().any(|w| text.contains(w))
+    text.contains(word) || SYNONYMS.iter().copied().filter(is_meant).flatten().any(|w| has_word(text, w))
+}
+
+/// Whether a text has a word as a whole.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + word.len()..).unwrap_or_default());
+        is_free(before.chars().next_back()) && is_free(after.chars().next())
+    })
 }
 
 /// The words that mean the same as those in a text, with blanks before them; empty if there are none.
 pub(crate) fn of(text: &str) -> String {
     let text = text.to_lowercase();
-    let groups = SYNONYMS.iter().filter(|group| group.iter().any(|w| text.contains(w)));
-    groups.copied().flatten().filter(|w| !text.contains(**w)).map(|w| format!(" {w}")).collect()
+    let groups = SYNONYMS.iter().filter(|group| group.iter().any(|w| has_word(&text, w)));
+    groups.copied().flatten().filter(|w| !has_word(&text, w)).map(|w| format!(" {w}")).collect()
 }
 
 #[cfg(test)]
@@ -51,6 +60,7 @@ mod tests {
         let help = "silence the marked alerts, or this one";
         assert!(contains(help, "mute") && contains(help, "snoo") && contains(help, "sil") && !contains(help, "mu"));
         assert!(!contains("write a note", "mute"));
+        assert!(!contains("show the details again", "llm") && of("Details").is_empty(), "whole words only");
         assert!(of("Silence").contains(" mute") && of("Write").is_empty());
     }
 }

@@ -37,7 +37,7 @@ impl Tour {
     fn text(self, model: &Model) -> String {
         let key = |action: Action| model.key(action);
         match self.done {
-            0 => format!("These alerts fire now. Press {} to declare an incident from the selected one.", key(Action::Declare)),
+            0 => format!("These alerts are firing. Press {} to declare an incident from the selected one.", key(Action::Declare)),
             1 => format!("{} declares it. warroom then gathers evidence by itself.", key(Action::SubmitForm)),
             2 => format!(
                 "The likely cause comes first. Select a row, and {} opens its graph, log pattern or text.",
@@ -53,7 +53,10 @@ impl Tour {
 /// The line of the tour; `None` if it has ended.
 pub(crate) fn line(model: &Model) -> Option<String> {
     let tour = model.tour?;
-    Some(format!("Tour {} of {STEPS}  {}  {} ends the tour", tour.done + 1, tour.text(model), model.key(Action::EndTour)))
+    // In a dialog, its key would be typed.
+    let is_typing = model.overlay.as_ref().is_some_and(|o| o.context() != super::action::Context::Reader);
+    let end = if is_typing { String::new() } else { format!("  {} ends the tour", model.key(Action::EndTour)) };
+    Some(format!("Tour {} of {STEPS}  {}{end}", tour.done + 1, tour.text(model)))
 }
 
 /// Goes on to the next step once the shown one has been done.

@@ -1,6 +1,6 @@
 //! The state machine: a message changes the model and returns the effects to run. No I/O, no clock.
 //!
-//! Imports run in one direction: `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `history` → `common`.
+//! Imports run in one direction: `pointer` → `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `history` → `common`.
 
 mod common;
 mod conversation;
@@ -101,6 +101,9 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::LinesSaved(path) => {
             model.say(Tone::Good, format!("Saved to {path}"));
             Vec::new()
+        }
+        Msg::LinesExist { path, .. } if model.overlay.is_some() => {
+            common::say(model, format!("{path} already exists, and nothing was saved."))
         }
         Msg::LinesExist { path, text } => {
             let lines = vec![format!("{path} already exists. Replace it?")];
@@ -409,6 +412,7 @@ fn restored(model: &mut Model) -> Vec<Effect> {
     let Some(session) = model.restoring.take() else { return Vec::new() };
     let exists = |id: IncidentId| model.board.incidents.iter().any(|head| head.id == id);
     model.parked = session.rooms().into_iter().filter(|room| exists(room.id)).collect();
+    model.unsent.retain(|unsent| unsent.incident.is_none_or(exists));
     let text =
         model.unsent.first().map(|unsent| format!(" Your text for “{}” is kept; open it again to continue.", unsent.title));
     let open = session.open.filter(|id| !session.ended && exists(*id));

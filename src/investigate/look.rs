@@ -23,6 +23,8 @@ pub struct FoundLines {
     pub searched: usize,
     /// What could not be read, and why.
     pub gaps: Vec<String>,
+    /// Whether there were more lines in the window than are shown or were read.
+    pub is_cut: bool,
 }
 
 impl Desk {
@@ -44,6 +46,8 @@ impl Desk {
                 Some(Err(error)) => found.gaps.push(format!("{name}: {error}")),
                 Some(Ok(answer)) => {
                     found.searched += answer.value.len();
+                    found.is_cut |=
+                        !answer.unread.is_empty() || answer.total.is_some_and(|total| total > answer.value.len() as u64);
                     found.gaps.extend(answer.gaps.into_iter().map(|gap| format!("{name}: {gap}")));
                     let lines: Vec<LogLine> = answer.value.into_iter().filter(&accept).collect();
                     let skipped = lines.len().saturating_sub(MAX_SHOWN);

@@ -22,34 +22,46 @@ pub struct QueriedSeries {
 }
 
 impl Desk {
-    /// Reads a query over a window: the answer of the first metrics source that has series for it, else an empty answer. At most the
-    /// first 50 series.
+    /// Reads a query over a window: the answer of the named source, or of the first metrics source that has series for it, else an empty
+    /// answer. At most the first 50 series. Of other sources that failed, the answer has gaps.
     ///
     /// # Errors
-    /// If no metrics source can answer, the error of the last one.
-    pub async fn query_metrics(&self, query: &str, window: Window) -> Result<QueriedSeries, SourceError> {
+    /// If no metrics source can answer, the error of the first one.
+    pub async fn query_metrics(&self, query: &str, window: Window, source: Option<&str>) -> Result<QueriedSeries, SourceError> {
         let step_secs = step_for(window);
-        let mut found = Err(SourceError::new(FaultKind::Config, "no metrics source is configured"));
-        for source in &self.sources.sources {
+        let mut failed: Option<SourceError> = None;
+        let mut empty: Option<QueriedSeries> = None;
+        let mut gaps_of_others = Vec::new();
+        for source in self.sources.sources.iter().filter(|s| source.is_none_or(|name| s.name() == name)) {
             let Some(metrics) = source.metrics() else { continue };
             match metrics.range(query, window, step_secs).await {
                 Ok(answer) => {
-                    let is_empty = answer.value.is_empty();
                     let mut gaps = answer.gaps;
                     if answer.value.len() > MAX_SERIES {
                         gaps.push(format!("the first {MAX_SERIES} of {}", words::count(answer.value.len(), "series")));
                     }
+                    let is_empty = answer.value.is_empty();
                     let series = answer.value.into_iter().take(MAX_SERIES).collect();
-                    found = Ok(QueriedSeries { source: source.name().to_owned(), step_secs, series, gaps });
+                    let found = QueriedSeries { source: source.name().to_owned(), step_secs, series, gaps };
                     if !is_empty {
-                        break;
+                        return Ok(found);
                     }
+                    empty.get_or_insert(found);
                 }
-                Err(error) if found.is_err() => found = Err(error),
-                Err(_) => {}
+                Err(error) => {
+                    gaps_of_others.push(format!("{}: {error}", source.name()));
+                    failed.get_or_insert(error);
+                }
             }
         }
-        found
+        match (empty, failed) {
+            (Some(mut found), _) => {
+                found.gaps.extend(gaps_of_others);
+                Ok(found)
+            }
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(SourceError::new(FaultKind::Config, "no metrics source is configured")),
+        }
     }
 
     /// The names of metrics and of labels of every metrics source, sorted. A source that cannot list them adds none.

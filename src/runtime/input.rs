@@ -81,6 +81,11 @@ impl Signals {
         })
     }
 
+    /// Drops an interrupt that was meant for a program in the foreground, such as a pager.
+    pub(super) fn forget_interrupt(&mut self) {
+        let _pending = futures_util::FutureExt::now_or_never(self.interrupt.recv());
+    }
+
     pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::End(2),
@@ -99,6 +104,9 @@ impl Signals {
     pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
+
+    #[expect(clippy::unused_self, reason = "as on other systems")]
+    pub(super) fn forget_interrupt(&mut self) {}
 
     pub(super) async fn next(&mut self) -> Signal {
         match tokio::signal::ctrl_c().await {

@@ -1,4 +1,4 @@
-//! Keeps what the screen shows in `<state dir>/warroom/sessions/`, one file for each store, so that it is there again after the
+//! Keeps what the screen shows in `<state dir>/warroom/sessions/`, one file for each store, user and process, so that it is there again after the
 //! terminal was closed or the process was ended. The files may be deleted at any time.
 
 use std::io::Write;
@@ -11,11 +11,13 @@ use crate::app::session::Session;
 use crate::config::Config;
 use crate::evidence::redact::Redactor;
 
-/// The file of a session, and what was written to it last.
+/// The file of this process's session, and what was written to it last.
 pub(super) struct SessionFile {
     path: Option<PathBuf>,
     written: Session,
     writing: Option<tokio::task::JoinHandle<()>>,
+    /// The files of ended processes that were restored. They are removed once this process has written its own.
+    restored: Vec<PathBuf>,
 }
 
 impl SessionFile {
@@ -25,32 +27,44 @@ impl SessionFile {
         let path = store.zip(crate::config::log_folder()).map(|(store, folder)| {
             let digest = Sha256::digest(format!("{store}\n{user}").as_bytes());
             let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            folder.join("sessions").join(format!("{name}.json"))
+            folder.join("sessions").join(format!("{name}-{}.json", std::process::id()))
         });
-        Self { path, written: Session::default(), writing: None }
+        Self { path, written: Session::default(), writing: None, restored: Vec::new() }
     }
 
-    /// Restores what an earlier process showed. One that still runs keeps its screen to itself.
-    pub(super) fn restore(&self, model: &mut Model) {
-        let text = self.path.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
-        let Some(mut session) = text.and_then(|text| serde_json::from_str::<Session>(&text).ok()) else { return };
-        if is_running(session.pid) {
-            (session.ended, session.unsent) = (true, Vec::new());
+    /// Restores what the process showed that ended last. One that still runs keeps its screen and its texts to itself.
+    pub(super) fn restore(&mut self, model: &mut Model) {
+        let name =
+            self.path.as_ref().and_then(|p| p.file_name()?.to_str()?.split_once('-').map(|(store, _)| format!("{store}-")));
+        let Some((folder, name)) = self.path.as_ref().and_then(|p| p.parent()).zip(name) else { return };
+        let is_ours = |path: &PathBuf| {
+            let is_whole = path.extension().is_some_and(|ending| ending == "json");
+            is_whole && path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&name))
+        };
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_ours);
+        let read = |path: PathBuf| {
+            let session: Session = serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok()?;
+            let changed = std::fs::metadata(&path).and_then(|m| m.modified()).ok()?;
+            (!is_running(session.pid)).then_some((changed, path, session))
+        };
+        let mut ended: Vec<_> = files.filter_map(read).collect();
+        ended.sort_by_key(|(changed, ..)| *changed);
+        self.restored = ended.iter().map(|(_, path, _)| path.clone()).collect();
+        if let Some((.., session)) = ended.pop() {
+            session.restore(model);
         }
-        session.restore(model);
     }
 
     /// Writes what the screen shows, if it has changed, without waiting for the disk. While an earlier state is being written, nothing
-    /// is begun; the next call writes the newest.
+    /// is begun; the next call writes the newest. Before the restored state is shown, there is nothing to write.
     pub(super) fn keep(&mut self, model: &Model) {
-        let Some(path) = self.path.clone().filter(|_| self.writing.as_ref().is_none_or(tokio::task::JoinHandle::is_finished))
-        else {
-            return;
-        };
+        let is_free = model.restoring.is_none() && self.writing.as_ref().is_none_or(tokio::task::JoinHandle::is_finished);
+        let Some(path) = self.path.clone().filter(|_| is_free) else { return };
         let session = Session::of(model, std::process::id());
         if session != self.written {
             self.written = session.clone();
-            self.writing = Some(tokio::task::spawn_blocking(move || write(&path, session)));
+            let restored = std::mem::take(&mut self.restored);
+            self.writing = Some(tokio::task::spawn_blocking(move || write(&path, &session, &restored)));
         }
     }
 
@@ -59,20 +73,28 @@ impl SessionFile {
         if let Some(writing) = self.writing.take() {
             let _panicked = writing.await;
         }
+        // What was not shown again yet stays in the file of the process before.
+        if model.restoring.is_some() {
+            return;
+        }
         let session = Session { ended, ..Session::of(model, std::process::id()) };
+        let restored = std::mem::take(&mut self.restored);
         if let Some(path) = self.path.clone() {
-            let _panicked = tokio::task::spawn_blocking(move || write(&path, session)).await;
+            let _panicked = tokio::task::spawn_blocking(move || write(&path, &session, &restored)).await;
         }
     }
 }
 
-fn write(path: &Path, mut session: Session) {
-    // As in the journal, a text is stored redacted.
-    for unsent in &mut session.unsent {
-        unsent.text = Redactor::default().redact_text(&unsent.text).into_owned();
-    }
-    if let Err(error) = replace(path, &session) {
-        tracing::warn!(%error, path = %path.display(), "cannot keep the session");
+/// Writes a session redacted, as the journal does with texts, and then removes the files that it follows.
+fn write(path: &Path, session: &Session, restored: &[PathBuf]) {
+    let written = Redactor::new().redact_value(session).map_err(std::io::Error::from);
+    match written.and_then(|session| replace(path, &session.into_inner())) {
+        Ok(()) => {
+            for old in restored.iter().filter(|old| *old != path) {
+                let _gone = std::fs::remove_file(old);
+            }
+        }
+        Err(error) => tracing::warn!(%error, path = %path.display(), "cannot keep the session"),
     }
 }
 
@@ -85,7 +107,9 @@ fn replace(path: &Path, session: &Session) -> std::io::Result<()> {
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&new)?.write_all(serde_json::to_string(session)?.as_bytes())?;
+    let mut file = options.open(&new)?;
+    file.write_all(serde_json::to_string(session)?.as_bytes())?;
+    file.sync_all()?;
     std::fs::rename(new, path)
 }
 

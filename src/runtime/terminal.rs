@@ -13,7 +13,9 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
     KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
 };
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+};
 use crossterm::{Command, execute};
 
 static RAW: AtomicBool = AtomicBool::new(false);
@@ -34,7 +36,7 @@ pub struct Guard {
     keyboard: bool,
 }
 
-/// Reports clicks, the wheel, and moves with a held button. crossterm's command would report every move, which costs a slow link much.
+/// Reports clicks, the wheel, and moves with a held button. crossterm's command would report every move, which is expensive on a slow link.
 struct ReportPointer;
 
 impl Command for ReportPointer {
@@ -83,7 +85,7 @@ impl Guard {
             switch(EnableFocusChange, &FOCUS)?;
         }
         if self.keyboard {
-            switch(PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES), &KEYBOARD)?;
+            push_keyboard()?;
         }
         if self.mouse {
             switch(ReportPointer, &MOUSE)?;
@@ -98,8 +100,7 @@ impl Guard {
             && crossterm::terminal::supports_keyboard_enhancement().is_ok_and(|offers| offers)
         {
             self.keyboard = true;
-            let flags = PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES);
-            let _legacy = switch(flags, &KEYBOARD);
+            let _legacy = push_keyboard();
         }
     }
 
@@ -154,6 +155,14 @@ fn switch(command: impl Command, flag: &AtomicBool) -> std::io::Result<()> {
     execute!(stdout(), command)
 }
 
+/// Has keys reported unambiguously. The terminal keeps a stack of such modes, of which one is removed at the end, so that it is done once.
+fn push_keyboard() -> std::io::Result<()> {
+    if KEYBOARD.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    switch(PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES), &KEYBOARD)
+}
+
 /// Switches off every mode that is on. Can be called at any time and any number of times. Errors are ignored, because they
 /// mean that the terminal is gone.
 pub fn restore() {
@@ -175,7 +184,8 @@ pub fn restore() {
         let _gone = execute!(out, SetTitle("")).and_then(|()| out.write_all(b"\x1b[23;2t"));
     }
     if SCREEN.swap(false, Ordering::SeqCst) {
-        let _gone = execute!(out, LeaveAlternateScreen, Show);
+        // A frame may have begun and not ended.
+        let _gone = execute!(out, EndSynchronizedUpdate, LeaveAlternateScreen, Show);
     }
     if RAW.swap(false, Ordering::SeqCst) {
         let _gone = disable_raw_mode();
@@ -184,7 +194,7 @@ pub fn restore() {
 }
 
 /// Whether the terminal understands control strings. Consoles without them would show their text.
-fn has_control_strings() -> bool {
+pub fn has_control_strings() -> bool {
     let term = std::env::var("TERM").unwrap_or_default();
     !(term.starts_with("linux") || term.starts_with("vt"))
 }

@@ -1158,7 +1158,7 @@ fn the_tour_goes_on_when_its_steps_are_done() {
         let screen = draw(model, 140, 40);
         assert!(screen.contains(part), "{part}\n{screen}");
     };
-    shows(&model, "Tour 1 of 6  These alerts fire now. Press d");
+    shows(&model, "Tour 1 of 6  These alerts are firing. Press d");
     press(&mut model, 'd');
     shows(&model, "Tour 2 of 6  ⏎ declares it.");
     let mut in_room = room(Tab::Overview);

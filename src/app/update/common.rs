@@ -6,7 +6,7 @@ use super::super::model::{Model, Running, Tone};
 use super::super::msg::{CustomEffect, Effect, StepEffect};
 use super::super::overlay::{InputDialog, ListDialog, Overlay, Purpose, Row};
 use crate::incident::{ActorKind, Command, Entry, EvidenceId, Incident, IncidentId};
-use crate::telemetry::Timestamp;
+use crate::telemetry::{Timestamp, Window};
 
 /// The incident of the room; `None` until it has been read.
 pub(super) fn current(model: &Model) -> Option<&Incident> {
@@ -18,7 +18,7 @@ pub(super) fn current(model: &Model) -> Option<&Incident> {
 /// A text that was typed into the same dialog and not used is there again, selected, so that typing replaces it.
 pub(super) fn show(model: &mut Model, mut overlay: Overlay) -> Vec<Effect> {
     if let Overlay::Input(dialog) = &mut overlay {
-        let here = model.room.as_ref().map(|r| r.id);
+        let here = model.here();
         let is_unused = |(room, unused): &(Option<IncidentId>, InputDialog)| {
             *room == here && (&unused.title, &unused.purpose) == (&dialog.title, &dialog.purpose)
         };
@@ -145,4 +145,10 @@ pub(super) fn pin(model: &mut Model, id: EvidenceId) -> Vec<Effect> {
         room.pinned = Some(id);
     }
     say_key(model, &format!("{id} is pinned. Press {{}} to remove it."), Action::Pin)
+}
+
+/// The window of an incident: that of its last investigation, up to now while it is open.
+pub(super) fn incident_window(incident: &Incident, now: Timestamp) -> Window {
+    let found = incident.investigation.as_ref().map_or_else(|| incident.window(now), |i| i.window);
+    if incident.head.status.is_open() { Window::new(found.start, now) } else { found }
 }

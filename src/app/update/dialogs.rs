@@ -34,6 +34,10 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
     if overlay.context() == Context::Reader && goes_elsewhere(action) {
         return perform::perform(model, action);
     }
+    if action == Action::ToggleMouse {
+        model.overlay = Some(overlay);
+        return super::common::toggle_mouse(model);
+    }
     if matches!(action, Action::Find | Action::NextFind | Action::PreviousFind) {
         return in_text(model, action, overlay);
     }
@@ -305,7 +309,8 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
         && !form.title.is_selected()
         && !form.title.text().trim().is_empty()
     {
-        model.unused_title = Some(form.title.text().to_owned());
+        let alerts = form.alerts.iter().map(|a| a.fingerprint.clone()).collect();
+        model.unused_title = Some((alerts, form.title.text().to_owned()));
     }
     if let Overlay::Input(line) = overlay {
         keep_text(model, line);
@@ -459,8 +464,8 @@ fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usiz
     }
 }
 
-/// Types a text into the dialog that was just opened, without accepting it. In a list, the first word chooses a row if only one has it, and
-/// what follows is typed into the dialog that opens then.
+/// Types a text into the dialog that was just opened, without accepting it. In a list, the first word selects a row if only one has it; if
+/// that row opens a field, the rest is typed there.
 fn typed_for(model: &mut Model, text: &str) -> Vec<Effect> {
     match &mut model.overlay {
         Some(Overlay::Input(dialog)) => {
@@ -475,6 +480,10 @@ fn typed_for(model: &mut Model, text: &str) -> Vec<Effect> {
             match (matching.next(), matching.next()) {
                 (Some(only), None) => {
                     list.selected = only;
+                    let opens_field = list.rows.get(only).is_some_and(|row| matches!(row.next, Next::Input(_)));
+                    if !rest.is_empty() && !opens_field {
+                        return say(model, format!("'{rest}' was not used: this row takes no text."));
+                    }
                     if !rest.is_empty() {
                         let mut effects = perform(model, Action::Choose, Chord::plain(Code::Enter));
                         effects.extend(typed_for(model, rest));

@@ -218,8 +218,14 @@ pub(super) fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
         model.parked.truncate(MAX_PARKED);
     }
     model.screen = Screen::Room;
+    model.is_zoomed = false;
     model.colleagues.clear();
-    vec![Effect::ReadIncident(id), Effect::Enter(Some(id))]
+    let mut effects = vec![Effect::ReadIncident(id), Effect::Enter(Some(id))];
+    // The room may have been left on its logs, which are followed again.
+    if model.room.as_ref().is_some_and(|r| r.tab == Tab::Logs) {
+        effects.extend(tab(model, Tab::Logs));
+    }
+    effects
 }
 
 /// Returns to the incident that was open before: on the board, the one that was left; in a room, the one before it.
@@ -267,6 +273,7 @@ fn leave(model: &mut Model) -> Vec<Effect> {
     model.colleagues.clear();
     let mut effects = vec![Effect::ListIncidents, Effect::Enter(None)];
     leave_all(model);
+    model.is_zoomed = false;
     if std::mem::take(&mut model.logs.is_live) {
         effects.push(Effect::StopLogs);
     }
@@ -341,6 +348,7 @@ pub(super) fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
     let Some(room) = &mut model.room else { return Vec::new() };
     if std::mem::replace(&mut room.tab, to) != to {
         room.scroll = 0;
+        model.is_zoomed = false;
     }
     let mut effects = refresh_tab(room);
     // Once started, following continues while another tab is open.
@@ -406,7 +414,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
         EvidenceKind::Logs | EvidenceKind::Patterns => !to_graph,
         _ => false,
     };
-    // Show log evidence only if the entry cites it or it has lines of that minute; otherwise query the sources.
+    // The sources have the lines themselves. Without one, evidence that the entry cites or that has lines of that minute is shown.
     if !to_graph {
         if model.has_logs {
             return lines_around(model, at);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::action::Action;
-use super::super::logs::History;
+use super::super::logs::{History, Logs};
 use super::super::model::Model;
 use super::super::msg::{Effect, LineRequest, Lines, LinesRead};
 use super::super::room::{Room, Tab};
@@ -32,15 +32,27 @@ pub(crate) fn title(history: &History) -> String {
     }
 }
 
+/// The number of the next request.
+fn next_id(model: &mut Model) -> u64 {
+    model.requests += 1;
+    model.requests
+}
+
 /// Shows what a request finds in place of the live logs, which are followed on.
-pub(super) fn open_history(model: &mut Model, request: LineRequest) -> Vec<Effect> {
+pub(super) fn open_history(model: &mut Model, what: Lines, window: Window, search: Option<String>) -> Vec<Effect> {
+    let request = LineRequest { id: next_id(model), what, window, search };
     let was_patterns = match (&model.logs.history, &model.room) {
         (Some(history), _) => history.was_patterns,
         (None, room) => room.as_ref().is_some_and(Room::shows_patterns),
     };
-    let window = request.window;
-    let history =
-        History { request: request.clone(), is_reading: true, read: window, searched: 0, gaps: Vec::new(), was_patterns };
+    let history = History {
+        request: request.clone(),
+        pending: Some(request.id),
+        read: window,
+        searched: 0,
+        gaps: Vec::new(),
+        was_patterns,
+    };
     let mut effects = Vec::new();
     if model.below.is_empty() && !model.logs.is_live {
         model.logs.reset();
@@ -74,7 +86,7 @@ pub(super) fn open_history(model: &mut Model, request: LineRequest) -> Vec<Effec
 /// Shows the lines around the time of an entry or of the selected line.
 pub(super) fn lines_around(model: &mut Model, at: Timestamp) -> Vec<Effect> {
     let window = Window::new(at - CONTEXT_SPAN, at + CONTEXT_SPAN);
-    open_history(model, LineRequest { what: Lines::Around(at), window, search: None })
+    open_history(model, Lines::Around(at), window, None)
 }
 
 /// Returns from a history to the live logs, or to the patterns. `false` if no history is shown.
@@ -103,8 +115,9 @@ pub(super) fn leave_history(model: &mut Model) -> bool {
 /// Reads the page before the first line of a history, or after the last one.
 pub(super) fn page(model: &mut Model, forward: bool) -> Vec<Effect> {
     let now = model.now;
+    let id = next_id(model);
     let Some(history) = &mut model.logs.history else { return Vec::new() };
-    if history.is_reading || matches!(history.request.what, Lines::Pattern(_)) {
+    if history.is_reading() || matches!(history.request.what, Lines::Pattern(_)) {
         return Vec::new();
     }
     let is_again = matches!((&history.request.what, forward), (Lines::Later, true) | (Lines::Earlier, false));
@@ -120,73 +133,91 @@ pub(super) fn page(model: &mut Model, forward: bool) -> Vec<Effect> {
     if window.length() < Duration::from_secs(1) {
         return say(model, "These are the newest lines.");
     }
-    let request = LineRequest { what, window, search: history.request.search.clone() };
-    history.is_reading = true;
+    let request = LineRequest { id, what, window, search: history.request.search.clone() };
+    history.pending = Some(id);
     vec![Effect::ReadLines(request)]
 }
 
-/// Takes lines that were read into the history that asked for them.
+/// Takes lines that were read into the history that asked for them, which may lie below another one. An answer for a history that was left
+/// is dropped.
 pub(super) fn lines_read(model: &mut Model, request: LineRequest, found: LinesRead) -> Vec<Effect> {
-    let LinesRead { lines, searched, gaps } = found;
-    let boundary = match request.what {
-        Lines::Earlier => model.logs.lines().find_map(|l| l.at),
-        _ => model.logs.lines().filter_map(|l| l.at).last(),
-    };
-    let Some(history) = model.logs.history.as_mut().filter(|h| h.is_reading) else { return Vec::new() };
-    let is_page = matches!(request.what, Lines::Earlier | Lines::Later);
-    if !is_page && history.request != request {
+    let is_asking = |logs: &Logs| logs.history.as_ref().is_some_and(|h| h.pending == Some(request.id));
+    let is_top = is_asking(&model.logs);
+    let Some(logs) = std::iter::once(&mut model.logs).chain(&mut model.below).find(|logs| is_asking(logs)) else {
         return Vec::new();
-    }
-    history.is_reading = false;
-    history.gaps = gaps;
-    if is_page {
-        // A line at the boundary comes with both pages.
-        let earlier = request.what == Lines::Earlier;
-        let all = lines.len();
-        let lines: Vec<LogLine> = lines.into_iter().filter(|l| l.at.is_none() || l.at != boundary).collect();
-        let searched = searched.saturating_sub(all - lines.len());
-        let number = lines.len();
-        let (from, to) = (request.window.start.date_clock(), request.window.end.date_clock());
-        history.read = if earlier {
-            Window::new(request.window.start, history.read.end)
-        } else {
-            Window::new(history.read.start, request.window.end)
-        };
-        history.searched += searched;
-        // The next page after one without lines is twice as long.
-        let is_empty = number == 0;
-        let again = if request.search.is_some() { request.window.length() } else { PAGE_SPAN };
-        let doubled = if is_empty { request.window.length() * 2 } else { again };
-        history.request = LineRequest { window: Window::new(request.window.end - doubled, request.window.end), ..request };
-        if earlier {
-            model.logs.prepend(lines);
-        } else {
-            model.logs.add(Batch { lines, ..Batch::default() });
-        }
-        let key = model.key(if earlier { Action::Up } else { Action::Down });
-        // Lines beyond the limit were dropped at the other end, and can be read again.
-        if let (true, Some(kept), Some(history)) = (model.logs.is_full(), model.logs.span(), &mut model.logs.history) {
-            history.read =
-                if earlier { Window::new(history.read.start, kept.end) } else { Window::new(kept.start, history.read.end) };
-        }
-        return match number {
-            0 => say(model, format!("None between {from} and {to} UTC. Press {key} to read on.")),
-            n => say(model, format!("{} between {from} and {to} UTC.", count(n, "line"))),
-        };
-    }
-    history.searched = searched;
-    let near = if let Lines::Around(at) = request.what { Some(at) } else { None };
-    let number = lines.len();
-    model.logs.fill(lines, near);
-    let key = model.key(Action::LinesAround);
-    match (&request.search, &request.what) {
-        (Some(text), _) if number == 0 => {
-            let up = model.key(Action::Up);
-            say(model, format!("None of {} has '{text}'. Press {up} to search earlier ones.", count(searched, "line")))
-        }
-        (Some(_), _) | (None, Lines::Pattern(_)) => {
-            say(model, format!("{number} of {}. Press {key} for the lines around the selected one.", count(searched, "line")))
-        }
+    };
+    let words = match request.what {
+        Lines::Earlier | Lines::Later => add_page(logs, &request, found),
+        Lines::Around(_) | Lines::Pattern(_) | Lines::Matching => Some(fill(logs, &request, found)),
+    };
+    match words {
+        Some(words) if is_top && !words.text.is_empty() => say(model, words.text.replace("{}", &model.key(words.key))),
         _ => Vec::new(),
     }
+}
+
+/// What to say about lines that were read; `{}` is replaced by a key.
+struct Words {
+    text: String,
+    key: Action,
+}
+
+/// Shows the lines of a first answer.
+fn fill(logs: &mut Logs, request: &LineRequest, found: LinesRead) -> Words {
+    let LinesRead { window, lines, searched, gaps } = found;
+    let near = if let Lines::Around(at) = request.what { Some(at) } else { None };
+    let number = lines.len();
+    logs.fill(lines, near);
+    if let Some(history) = &mut logs.history {
+        (history.pending, history.gaps, history.searched, history.read) = (None, gaps, searched, window);
+    }
+    match (&request.search, &request.what) {
+        (Some(_), _) if number == 0 => {
+            let text = format!("No match in {}. {{}} searches earlier ones.", count(searched, "line"));
+            Words { text, key: Action::Up }
+        }
+        (Some(_), _) | (None, Lines::Pattern(_)) => {
+            let text = format!("{number} of {}. {{}} shows the lines around the selected one.", count(searched, "line"));
+            Words { text, key: Action::LinesAround }
+        }
+        _ => Words { text: String::new(), key: Action::LinesAround },
+    }
+}
+
+/// Adds a page before or after the lines that are shown.
+fn add_page(logs: &mut Logs, request: &LineRequest, found: LinesRead) -> Option<Words> {
+    let LinesRead { window, lines, searched, gaps } = found;
+    let earlier = request.what == Lines::Earlier;
+    // A line at the boundary comes with both pages.
+    let boundary = if earlier { logs.lines().find_map(|l| l.at) } else { logs.lines().filter_map(|l| l.at).last() };
+    let all = lines.len();
+    let lines: Vec<LogLine> = lines.into_iter().filter(|l| l.at.is_none() || l.at != boundary).collect();
+    let repeated = all - lines.len();
+    let number = lines.len();
+    if earlier {
+        logs.prepend(lines);
+    } else {
+        logs.add(Batch { lines, ..Batch::default() });
+    }
+    let (is_full, span) = (logs.is_full(), logs.span());
+    let history = logs.history.as_mut()?;
+    (history.pending, history.gaps) = (None, gaps);
+    history.searched += searched.saturating_sub(repeated);
+    history.read =
+        if earlier { Window::new(window.start, history.read.end) } else { Window::new(history.read.start, window.end) };
+    // Lines beyond the limit were dropped at the other end, and can be read again.
+    if let (true, Some(kept)) = (is_full, span) {
+        history.read =
+            if earlier { Window::new(history.read.start, kept.end) } else { Window::new(kept.start, history.read.end) };
+    }
+    // The next page after one without lines is twice as long.
+    let again = if request.search.is_some() { request.window.length() } else { PAGE_SPAN };
+    let next = if number == 0 { request.window.length() * 2 } else { again };
+    history.request = LineRequest { window: Window::new(request.window.end - next, request.window.end), ..request.clone() };
+    let (from, to) = (window.start.date_clock(), window.end.date_clock());
+    let text = match number {
+        0 => format!("No lines between {from} and {to} UTC. {{}} reads on."),
+        n => format!("{} between {from} and {to} UTC.", count(n, "line")),
+    };
+    Some(Words { text, key: if earlier { Action::Up } else { Action::Down } })
 }

@@ -6,12 +6,13 @@ use super::super::action::Action;
 use super::super::board::Filter;
 use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
-use super::super::msg::{Effect, LineRequest, Lines};
+use super::super::msg::{Effect, Lines};
 use super::super::overlay::{InputDialog, Overlay, Purpose};
-use super::common::{current, run, run_at, say, say_key, show};
+use super::common::{current, incident_window, run, run_at, say, say_key, show};
 use super::history::{lines_around, open_history};
 use crate::analysis::Pattern;
 use crate::analysis::requests::RequestIds;
+use crate::evidence::Redactor;
 use crate::incident::{Command, EvidenceRecord, NoteKind};
 use crate::telemetry::words::count;
 use crate::telemetry::{Level, LogLine, Timestamp, Window};
@@ -112,8 +113,8 @@ pub(super) fn context_of_line(model: &mut Model) -> Vec<Effect> {
 /// The lines of the selected pattern; of a line, all that is known about it.
 pub(super) fn pattern_lines(model: &mut Model) -> Vec<Effect> {
     if let Some((record, pattern)) = selected_pattern(model) {
-        let request = LineRequest { what: Lines::Pattern(pattern.template.clone()), window: record.window, search: None };
-        return open_history(model, request);
+        let (template, window) = (pattern.template.clone(), record.window);
+        return open_history(model, Lines::Pattern(template), window, None);
     }
     let Some(line) = model.logs.current() else {
         return say(model, "No log lines yet.");
@@ -133,10 +134,10 @@ pub(super) fn pattern_lines(model: &mut Model) -> Vec<Effect> {
 
 /// The window that a search looks through: that of the incident, up to now while it is open.
 fn whole_window(model: &Model) -> Window {
-    let hour = Window::before(model.now, Duration::from_hours(1));
-    let Some(incident) = current(model) else { return hour };
-    let found = incident.investigation.as_ref().map_or(hour, |i| i.window);
-    if incident.head.status.is_open() { Window::new(found.start, model.now) } else { found }
+    match current(model) {
+        Some(incident) => incident_window(incident, model.now),
+        None => Window::before(model.now, Duration::from_hours(1)),
+    }
 }
 
 /// Searches all lines of the incident's window, also those that are not loaded.
@@ -145,29 +146,32 @@ pub(super) fn search_all(model: &mut Model) -> Vec<Effect> {
         return search(model);
     }
     let window = whole_window(model);
-    open_history(model, LineRequest { what: Lines::Matching, window, search: Some(model.logs.search.clone()) })
+    open_history(model, Lines::Matching, window, Some(model.logs.search.clone()))
 }
 
 /// Shows the lines of the same request: those that have the id that is written in the selected line.
 pub(super) fn follow_request(model: &mut Model) -> Vec<Effect> {
-    let Some(id) = model.logs.current().and_then(RequestIds::written) else {
-        return say(model, "This line names no trace and no request.");
+    let sample = selected_pattern(model).map(|(_, p)| LogLine::plain(p.sample.clone()));
+    let Some(id) = sample.as_ref().or_else(|| model.logs.current()).and_then(RequestIds::written) else {
+        return say(model, "This line has no trace or request ID.");
     };
     let window = whole_window(model);
-    open_history(model, LineRequest { what: Lines::Matching, window, search: Some(id) })
+    open_history(model, Lines::Matching, window, Some(id))
 }
 
-/// The shown lines as text, in the form in which they are drawn.
+/// The shown lines as redacted text: time, level, service and message.
 fn lines_as_text(model: &Model) -> String {
     let line = |l: &LogLine| {
         let at = l.at.map_or_else(|| "-".to_owned(), Timestamp::rfc3339);
         let level = l.level.map_or("-", Level::word);
         format!("{at} {level:<5} {} {}\n", l.service.as_deref().unwrap_or("-"), l.message)
     };
-    match model.room.as_ref().filter(|r| r.shows_patterns()) {
+    let text: String = match model.room.as_ref().filter(|r| r.shows_patterns()) {
         Some(room) => room.patterns(&model.logs.filter).iter().map(|(_, p)| format!("{:>8} {}\n", p.count, p.template)).collect(),
         None => model.logs.shown_lines().into_iter().map(line).collect(),
-    }
+    };
+    // Live lines are as the sources sent them.
+    Redactor::new().redact_text(&text).into_owned()
 }
 
 /// Asks for a file to write the shown lines to.

@@ -9,7 +9,7 @@ use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::{InputDialog, Overlay, Purpose};
 use super::super::room::Room;
-use super::common::{current, say, say_key, show, write};
+use super::common::{current, incident_window, say, say_key, show, write};
 use super::cursor::Span;
 use crate::evidence::Body;
 use crate::telemetry::{Failure, Timestamp, Window};
@@ -65,13 +65,10 @@ pub(super) fn query_typed(model: &mut Model, query: &str) -> Vec<Effect> {
     model.queries.push(query);
     let incident = current(model).filter(|_| model.screen == Screen::Room);
     let window = match incident {
-        Some(incident) => {
-            let known = incident.investigation.as_ref().map_or(Window::before(model.now, WINDOW), |i| i.window);
-            if incident.head.status.is_open() { Window::new(known.start, model.now) } else { known }
-        }
+        Some(incident) => incident_window(incident, model.now),
         None => Window::before(model.now, WINDOW),
     };
-    let request = MetricRequest { query: query.to_owned(), window, days: 0 };
+    let request = MetricRequest { query: query.to_owned(), source: None, window, days: 0 };
     let view = MetricView::reading(request.clone());
     model.comparison = None;
     show(model, Overlay::Metric(Box::new(view)));
@@ -91,7 +88,7 @@ pub(super) fn alert_chart(model: &mut Model) -> Vec<Effect> {
     };
     let times = || series.series.iter().flat_map(|s| s.samples.iter().map(|p| p.at));
     let Some((start, end)) = times().min().zip(times().max()) else { return say(model, "No samples to show.") };
-    let request = MetricRequest { query: series.query.clone(), window: Window::new(start, end), days: 0 };
+    let request = MetricRequest { query: series.query.clone(), source: None, window: Window::new(start, end), days: 0 };
     let unit = crate::analysis::expression::infer_unit(&series.query, series.threshold).to_owned();
     let title = alert.service().map_or_else(|| alert.name.clone(), |service| format!("{} · {service}", alert.name));
     let found = MetricsRead { series: series.series, step_secs: 15.0, ..MetricsRead::default() };
@@ -112,7 +109,7 @@ pub(super) fn read(model: &mut Model, request: &MetricRequest, result: Result<Me
             Ok(found) => comparison.series = Some(found.series),
             Err(failure) => {
                 model.comparison = None;
-                model.say(Tone::Bad, format!("Cannot read {days}: {}.", failure.line()));
+                model.say(Tone::Bad, format!("Cannot read the values of {days}: {}", failure.line()));
             }
         }
         return Vec::new();
@@ -143,7 +140,12 @@ pub(super) fn span(model: &Model, overlay: &Overlay) -> Option<(MetricRequest, S
         Overlay::Evidence { id, at, view, .. } => {
             let record = current(model)?.evidence(*id)?;
             let Body::Series { series, .. } = model.room.as_ref()?.bodies.get(&record.digest)? else { return None };
-            let request = MetricRequest { query: record.query.clone(), window: record.window, days: 0 };
+            let request = MetricRequest {
+                query: record.query.clone(),
+                source: Some(record.source.clone()),
+                window: record.window,
+                days: 0,
+            };
             Some((request, Span::new(series, record.window, *at, *view)))
         }
         Overlay::Metric(view) => Some((view.request.clone(), Span::new(view.series(), view.request.window, view.at, view.view))),
@@ -184,7 +186,8 @@ pub(super) fn keep(model: &mut Model, view: &MetricView) -> Vec<Effect> {
 
 /// Takes the names for completion.
 pub(super) fn names_read(model: &mut Model, names: MetricNames) -> Vec<Effect> {
-    model.metric_names = Some(names);
+    // No names mean that no source could list them; they are asked for again.
+    model.metric_names = Some(names).filter(|n| !(n.metrics.is_empty() && n.labels.is_empty()));
     Vec::new()
 }
 

@@ -245,7 +245,10 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Follow => {
-            leave_all(model);
+            if leave_all(model) {
+                (model.logs.is_following, model.logs.selected) = (true, None);
+                return Vec::new();
+            }
             model.logs.is_following = !model.logs.is_following;
             if !model.logs.is_following {
                 model.logs.selected = model.logs.received().checked_sub(1);
@@ -537,9 +540,12 @@ fn declare(model: &mut Model) -> Vec<Effect> {
     let title = chosen.iter().min_by_key(|a| (a.severity, a.began_at())).map_or_else(String::new, |a| a.headline(model.now));
     let alerts = chosen.iter().map(|a| LinkedAlert::from_alert(a)).collect();
     let reason = if chosen.is_empty() { "no alerts are selected".to_owned() } else { reason };
-    let is_title = |u: &super::super::session::Unsent| u.incident.is_none() && u.title == super::super::session::DECLARE;
-    let unsent = model.unsent.iter().position(is_title).map(|n| model.unsent.remove(n).text);
-    let title = model.unused_title.take().or(unsent).unwrap_or(title);
+    let fingerprints: Vec<String> = chosen.iter().map(|a| a.fingerprint.clone()).collect();
+    let key = super::super::session::declare_key(&fingerprints);
+    let unsent = model.unsent.iter().position(|u| u.incident.is_none() && u.title == key);
+    let unsent = unsent.map(|n| model.unsent.remove(n).text);
+    let unused = model.unused_title.take_if(|(alerts, _)| *alerts == fingerprints).map(|(_, title)| title);
+    let title = unused.or(unsent).unwrap_or(title);
     let form = DeclareForm {
         title: TextField::proposed(title),
         severity: proposed,

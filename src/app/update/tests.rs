@@ -679,7 +679,7 @@ fn reads_log_sources_when_there_is_no_evidence_of_the_minute() {
     let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
     model.has_logs = true;
     let window = Window::new(at(0), at(120));
-    let request = LineRequest { what: Lines::Around(at(60)), window, search: None };
+    let request = LineRequest { id: 1, what: Lines::Around(at(60)), window, search: None };
     assert_eq!(press(&mut model, "2Gl"), [Effect::FollowLogs, Effect::ReadLines(request)]);
 }
 
@@ -700,7 +700,7 @@ fn line_request(effects: &[Effect]) -> LineRequest {
 }
 
 fn answer(model: &mut Model, request: LineRequest, lines: Vec<LogLine>) {
-    let found = LinesRead { searched: lines.len().max(1000), lines, gaps: Vec::new() };
+    let found = LinesRead { window: request.window, searched: lines.len().max(1000), lines, gaps: Vec::new() };
     update(model, at(400), Msg::LinesRead(request, found));
 }
 
@@ -740,6 +740,41 @@ fn lines_around_a_time_are_paged_in_both_directions() {
 }
 
 #[test]
+fn an_answer_reaches_the_history_that_asked_for_it() {
+    let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
+    model.has_logs = true;
+    let first = line_request(&press(&mut model, "2Gl"));
+    answer(&mut model, first, vec![log_line(60, "alpha"), log_line(61, "beta")]);
+    let page = line_request(&press(&mut model, "k"));
+    // Left before the page arrives, and opened again.
+    press(&mut model, "⎋");
+    let second = line_request(&press(&mut model, "2Gl"));
+    answer(&mut model, page, vec![log_line(-30, "late")]);
+    assert!(model.logs.history.as_ref().is_some_and(super::super::logs::History::is_reading), "the late page is not its answer");
+    // Another one is opened above it, and its answer still arrives.
+    model.logs.search = "x".to_owned();
+    let third = line_request(&press(&mut model, "S"));
+    answer(&mut model, second, vec![log_line(60, "gamma")]);
+    answer(&mut model, third, Vec::new());
+    press(&mut model, "⎋⎋");
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("gamma"));
+}
+
+#[test]
+fn a_hidden_line_is_not_acted_on() {
+    let mut model = room();
+    press(&mut model, "4");
+    let error = LogLine { level: Some(crate::telemetry::Level::Error), ..LogLine::plain("broken") };
+    let lines = vec![error, LogLine::plain("fine")];
+    update(&mut model, at(2), Msg::LogsArrived(Batch { lines, ..Batch::default() }));
+    press(&mut model, "k");
+    press(&mut model, "x");
+    assert_eq!(model.logs.current().map(|l| l.message.clone()), None, "the selected line is hidden");
+    press(&mut model, "G");
+    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("broken"), "the newest line that is shown");
+}
+
+#[test]
 fn a_search_looks_through_the_whole_window_when_nothing_loaded_matches() {
     let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
     model.has_logs = true;
@@ -747,7 +782,7 @@ fn a_search_looks_through_the_whole_window_when_nothing_loaded_matches() {
     update(&mut model, at(400), Msg::LogsArrived(Batch { lines: vec![LogLine::plain("GET /cart")], ..Batch::default() }));
     let request = line_request(&press(&mut model, "/pool⏎"));
     assert_eq!((&request.what, request.search.as_deref()), (&Lines::Matching, Some("pool")));
-    assert!(request.window.length() >= std::time::Duration::from_mins(30), "{request:?}");
+    assert!(request.window.contains(at(0)) && request.window.length() >= std::time::Duration::from_mins(10), "{request:?}");
     let mut hit = log_line(50, "pool exhausted");
     hit.fields.insert("trace_id".to_owned(), "4bf92f3577b34da6a3ce929d0e0e4736".to_owned());
     answer(&mut model, request, vec![log_line(20, "pool is 90 % full"), hit]);

@@ -14,7 +14,7 @@ use crate::telemetry::{Sample, Series, Window};
 /// How far back names are looked for.
 const NAMES: std::time::Duration = std::time::Duration::from_hours(6);
 
-/// Reads a query, at the time of the request or so many days before it.
+/// Reads a query, at the time of the request or that many days earlier.
 pub(super) async fn read(desk: Arc<Desk>, request: MetricRequest) -> Result<Msg, DeskError> {
     let shift = length_of(request.days);
     let window = Window::new(request.window.start - shift, request.window.end - shift);
@@ -22,7 +22,7 @@ pub(super) async fn read(desk: Arc<Desk>, request: MetricRequest) -> Result<Msg,
         let samples = s.samples.iter().map(|p| Sample { at: p.at + shift, ..*p }).collect();
         Series { samples, ..s }
     };
-    let result = match desk.query_metrics(&request.query, window).await {
+    let result = match desk.query_metrics(&request.query, window, request.source.as_deref()).await {
         Ok(QueriedSeries { source, step_secs, series, gaps }) => {
             let mut redactor = Redactor::new();
             let mut series: Vec<Series> = series.into_iter().map(moved).collect();

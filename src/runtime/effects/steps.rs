@@ -61,7 +61,7 @@ impl Runner {
             let mut notes = outcome.outcome.warnings;
             notes.extend(outcome.goto.map(|n| format!("Next: step {n}")));
             // A recording answers what was recorded, however often it is asked.
-            let is_recorded = notes.iter().chain([&outcome.outcome.message]).any(|n| n.contains("not recorded"));
+            let is_recorded = desk.sources.sources.iter().any(|s| s.kind() == "recording");
             let advice = if is_recorded { "Skip it with a reason." } else { "Run it again, or skip it with a reason." };
             notes.extend(is_failed.then(|| advice.to_owned()));
             Ok(Msg::Ran(outcome.outcome.message, notes))

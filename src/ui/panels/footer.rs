@@ -136,7 +136,13 @@ fn useful_actions(model: &Model) -> Vec<Action> {
         Some(Context::Reader) if !model.find.text.is_empty() => {
             return vec![Action::NextFind, Action::PreviousFind, Action::Find, Action::CloseReader];
         }
-        Some(Context::Reader) => return vec![Action::CloseReader, Action::Find, Action::CopyText, Action::ReadInEditor],
+        Some(Context::Reader) => {
+            return match &model.overlay {
+                Some(Overlay::Metric(_)) => vec![Action::CloseReader, Action::KeepOutput, Action::QueryMetrics, Action::CopyText],
+                Some(Overlay::Evidence { .. }) => vec![Action::CloseReader, Action::Find, Action::Pin, Action::CopyText],
+                _ => vec![Action::CloseReader, Action::Find, Action::CopyText, Action::ReadInEditor],
+            };
+        }
         // A dialog shows its own keys.
         Some(_) => return Vec::new(),
         None => {}
@@ -159,7 +165,7 @@ fn useful_actions(model: &Model) -> Vec<Action> {
     };
     let mut actions = room_actions(model, room);
     // Where nothing can be closed or cleared, the way back is to leave.
-    if !room.can_go_back(&model.logs) {
+    if !room.can_go_back(&model.logs) && !model.is_zoomed {
         actions.iter_mut().filter(|a| **a == Action::Back).for_each(|a| *a = Action::Quit);
     }
     actions

@@ -309,7 +309,7 @@ fn lines_title(model: &Model) -> String {
     let logs = &model.logs;
     let mut title = match &logs.history {
         Some(history) => {
-            let counted = if history.is_reading {
+            let counted = if history.is_reading() {
                 "reading …".to_owned()
             } else {
                 let shown = logs.lines().count();
@@ -347,7 +347,10 @@ fn no_lines(model: &Model) -> String {
         return format!("No log source is configured. Add one to {}.", model.config_path);
     }
     match &logs.history {
-        Some(history) if history.is_reading => return "Reading the lines …".to_owned(),
+        Some(history) if history.is_reading() => return "Reading the lines …".to_owned(),
+        Some(history) if logs.received() == 0 && matches!(history.request.what, crate::app::msg::Lines::Pattern(_)) => {
+            return format!("No lines of this pattern in {}.", history.read.label());
+        }
         Some(history) if logs.received() == 0 => {
             return format!(
                 "No lines in {}. {} reads earlier ones, {} later ones.",

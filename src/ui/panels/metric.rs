@@ -28,6 +28,8 @@ pub(super) struct Shown<'a> {
     pub at: Option<Timestamp>,
     /// The part of the window that is shown; `None` for all of it.
     pub view: Option<Window>,
+    /// Whether its keys and the pointer work: not where it is only looked at.
+    pub is_open: bool,
 }
 
 /// The most series that are listed below a chart.
@@ -70,6 +72,7 @@ pub(super) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, view: 
         step_secs: found.step_secs,
         at: view.at,
         view: view.view,
+        is_open: true,
     };
     draw(model, theme, cache, &shown, frame, rest);
 }
@@ -86,7 +89,7 @@ pub(super) fn draw(
     let compared = comparison_of(model, shown.query, shown.window);
     let listed = shown.series.len().min(MAX_LISTED);
     let more = usize::from(shown.series.len() > listed);
-    let below = u16::try_from(listed + more + 1).unwrap_or(u16::MAX);
+    let below = u16::try_from(listed + more + usize::from(shown.is_open)).unwrap_or(u16::MAX);
     let height = area.height.saturating_sub(below);
     let marks = marks_of(model);
     let part = shown.view.unwrap_or(shown.window);
@@ -99,7 +102,9 @@ pub(super) fn draw(
         ..Chart::of(shown.series, part, shown.unit, model.now)
     };
     let plot = chart(frame.buffer_mut(), Rect { height, ..area }, theme, &data);
-    cache.chart(plot, part);
+    if shown.is_open {
+        cache.chart(plot, part);
+    }
     let value_at = |series: &Series, at: Timestamp| {
         // A series that has ended has no value here.
         let before = series.samples.iter().rev().find(|x| x.at <= at);
@@ -132,6 +137,9 @@ pub(super) fn draw(
         Some(c) => format!("  faint: {}", days_word(c.request.days)),
         None => String::new(),
     };
+    if !shown.is_open {
+        return height + below;
+    }
     let moves = keys(model, &[Action::Earlier, Action::Later, Action::ZoomIn, Action::ZoomOut, Action::Compare]);
     let line = Line::from(Span::styled(format!("{moves}{against}"), theme.style(Meaning::Muted)));
     put(frame.buffer_mut(), area, usize::from(height) + listed + more, &line, None);

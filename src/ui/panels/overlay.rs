@@ -301,7 +301,15 @@ fn help(model: &Model, theme: &Theme, filter: &str, width: usize) -> Vec<Line<'s
             lines.push(Line::default());
         }
     }
-    let legend = symbols(model, theme);
+    // In a column, the legend takes more lines.
+    let legend: Vec<Line<'static>> = symbols(model, theme)
+        .into_iter()
+        .flat_map(|line| {
+            let fits = line.width() <= width;
+            let parts = if fits { Vec::new() } else { text::wrap(&line.to_string(), width) };
+            if fits { vec![line] } else { parts.into_iter().map(Line::from).collect() }
+        })
+        .collect();
     if words.is_empty() {
         lines.extend(legend);
     } else {
@@ -504,8 +512,10 @@ pub(super) fn evidence_body(
             step_secs: *step_secs,
             at,
             view,
+            is_open: matches!(&model.overlay, Some(Overlay::Evidence { id: open, .. }) if *open == id),
         };
-        let used = metric::draw(model, theme, cache, &shown, frame, Rect { height: height + 6, ..inner }) + 1;
+        let place = Rect { height: (height + 6).min(inner.height), ..inner };
+        let used = metric::draw(model, theme, cache, &shown, frame, place) + 1;
         let used = used.min(inner.height);
         inner = Rect { y: inner.y + used, height: inner.height - used, ..inner };
     }

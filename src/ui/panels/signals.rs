@@ -6,7 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::app::action::Action;
-use crate::app::model::Model;
+use crate::app::model::{Model, Screen};
 use crate::app::pointer::Target;
 use crate::app::room::Room;
 use crate::evidence::Body;
@@ -89,13 +89,15 @@ fn marks(incident: &Incident) -> Vec<Mark> {
 
 /// The onset of the incident in the room: what is before it counts as normal. `None` if it is not known.
 pub(super) fn onset_of(model: &Model) -> Option<Timestamp> {
-    let investigation = model.room.as_ref()?.incident.as_ref()?.investigation.as_ref()?;
+    let room = model.room.as_ref().filter(|_| model.screen == Screen::Room)?;
+    let investigation = room.incident.as_ref()?.investigation.as_ref()?;
     investigation.onset.filter(|_| !investigation.bad_baseline)
 }
 
 /// The marks of the incident in the room; none without one.
 pub(super) fn marks_of(model: &Model) -> Vec<Mark> {
-    model.room.as_ref().and_then(|r| r.incident.as_ref()).map(marks).unwrap_or_default()
+    let room = model.room.as_ref().filter(|_| model.screen == Screen::Room);
+    room.and_then(|r| r.incident.as_ref()).map(marks).unwrap_or_default()
 }
 
 /// The series of a suspect in its evidence; `None` if the evidence has no such series.
