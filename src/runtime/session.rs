@@ -37,19 +37,21 @@ impl SessionFile {
         let name =
             self.path.as_ref().and_then(|p| p.file_name()?.to_str()?.split_once('-').map(|(store, _)| format!("{store}-")));
         let Some((folder, name)) = self.path.as_ref().and_then(|p| p.parent()).zip(name) else { return };
-        let is_ours = |path: &PathBuf| {
-            let is_whole = path.extension().is_some_and(|ending| ending == "json");
-            is_whole && path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&name))
-        };
+        let is_ours = |path: &PathBuf| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&name));
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_ours);
+        let (files, unfinished): (Vec<PathBuf>, Vec<PathBuf>) =
+            files.partition(|path| path.extension().is_some_and(|ending| ending == "json"));
         let read = |path: PathBuf| {
             let session: Session = serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok()?;
             let changed = std::fs::metadata(&path).and_then(|m| m.modified()).ok()?;
             (!is_running(session.pid)).then_some((changed, path, session))
         };
-        let mut ended: Vec<_> = files.filter_map(read).collect();
+        let mut ended: Vec<_> = files.into_iter().filter_map(read).collect();
         ended.sort_by_key(|(changed, ..)| *changed);
-        self.restored = ended.iter().map(|(_, path, _)| path.clone()).collect();
+        // What a killed process was writing is worth nothing.
+        let pid = |path: &Path| path.file_stem()?.to_str()?.rsplit_once('-')?.1.parse().ok();
+        let is_left = |path: &PathBuf| pid(path).is_some_and(|pid| !is_running(pid));
+        self.restored = ended.iter().map(|(_, path, _)| path.clone()).chain(unfinished.into_iter().filter(is_left)).collect();
         if let Some((.., session)) = ended.pop() {
             session.restore(model);
         }
@@ -102,7 +104,7 @@ fn write(path: &Path, session: &Session, restored: &[PathBuf]) {
 fn replace(path: &Path, session: &Session) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let new = path.with_extension(format!("{}.new", std::process::id()));
+    let new = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
