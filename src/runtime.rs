@@ -214,7 +214,8 @@ impl Display {
                 crate::ui::ascii::reduce(f.buffer_mut());
             }
         })?;
-        if terminal::has_control_strings() {
+        // In ASCII, the end of a URL that was cut off cannot be seen.
+        if terminal::has_control_strings() && !self.is_ascii {
             let buffer = frame.buffer.clone();
             links::write(self.terminal.backend_mut(), &buffer)?;
         }
