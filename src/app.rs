@@ -12,6 +12,7 @@ pub(crate) mod chord;
 pub(crate) mod conversation;
 pub(crate) mod edit;
 pub(crate) mod fill;
+pub(crate) mod filter;
 pub(crate) mod find;
 pub(crate) mod keymap;
 pub(crate) mod logs;

@@ -160,7 +160,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         }),
         action.prop_map(|id| Fact::ActionDone { id, result: None }),
         (seq.clone(), text()).prop_map(|(seq, text)| Fact::Corrected { seq, text, reason: "x".into() }),
-        (seq, text()).prop_map(|(seq, text)| Fact::Undone { seq, text }),
+        (seq, text()).prop_map(|(seq, text)| Fact::Undone { seq, text, is_redo: false }),
         Just(Fact::Acknowledged),
     ];
     prop_oneof![one, two, three]
@@ -254,9 +254,9 @@ proptest! {
         let mut more = facts.clone();
         more.push((last, at));
         let changed = Incident::fold(entries(more.clone())).unwrap();
-        more.push((Fact::Undone { seq: n, text: "x".into() }, at));
+        more.push((Fact::Undone { seq: n, text: "x".into(), is_redo: false }, at));
         let undone = Incident::fold(entries(more.clone())).unwrap();
-        more.push((Fact::Undone { seq: n + 1, text: "x".into() }, at));
+        more.push((Fact::Undone { seq: n + 1, text: "x".into(), is_redo: true }, at));
         let redone = Incident::fold(entries(more)).unwrap();
         let state = |i: &Incident| {
             let mut v = serde_json::to_value(i).unwrap();

@@ -114,6 +114,11 @@ fn hands_over_roles_and_tracks_promised_updates() {
     assert!(ok(d, &["incident", "brief", "INC-1"]).starts_with("# Briefing: INC-1 SEV1 checkout fails"));
 }
 
+/// Whether a note with exactly this text counts in the timeline.
+fn has_note(d: &Path, text: &str) -> bool {
+    show(d)["timeline"].as_array().unwrap().iter().any(|e| e["undone"] == false && e["kind"] == "note" && e["text"] == text)
+}
+
 #[test]
 fn corrects_and_undoes_entries_and_keeps_the_originals() {
     let f = tempfile::tempdir().unwrap();
@@ -133,6 +138,21 @@ fn corrects_and_undoes_entries_and_keeps_the_originals() {
     let last = show(d)["timeline"].as_array().unwrap().len().to_string();
     ok(d, &["incident", "undo", "INC-1", &last]);
     assert_eq!(show(d)["severity"], "SEV1", "an undo can be undone");
+    refused(d, &["incident", "redo", "INC-1"], "nothing to redo");
+    // Two changes are undone one after the other, and come back in the same way; what is changed in between ends that.
+    ok(d, &["incident", "note", "INC-1", "restarted db-3"]);
+    ok(d, &["incident", "undo", "INC-1"]);
+    ok(d, &["incident", "undo", "INC-1"]);
+    let state = || (show(d)["severity"].clone(), has_note(d, "restarted db-3"));
+    assert_eq!(state(), ("SEV3".into(), false));
+    assert!(ok(d, &["incident", "redo", "INC-1"]).contains("Redid entry 4: "));
+    assert_eq!(state(), ("SEV1".into(), false));
+    ok(d, &["incident", "redo", "INC-1"]);
+    assert_eq!(state(), ("SEV1".into(), true));
+    refused(d, &["incident", "redo", "INC-1"], "nothing to redo");
+    ok(d, &["incident", "undo", "INC-1"]);
+    ok(d, &["incident", "note", "INC-1", "restarted db-4"]);
+    refused(d, &["incident", "redo", "INC-1"], "nothing to redo");
     refused(d, &["incident", "undo", "INC-1", "1"], "cannot be undone");
     // The last change is a published update, which cannot be undone, and no older change is undone in its place.
     ok(d, &["incident", "update", "INC-1", "we are on it"]);

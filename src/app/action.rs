@@ -235,6 +235,7 @@ actions! {
     OnCall, "on-call", Room, "on call", "Show who is on call", false;
     Page, "page", Room, "page", "Page someone; shows the exact command first", true;
     Undo, "undo", Room, "undo", "Undo your most recent change", true;
+    Redo, "redo", Room, "redo", "Redo the change that you undid last", true;
     Similar, "similar", Room, "similar", "Show similar incidents and how they ended", false;
     ReadIn, "read-in", Room, "briefing", "Show the briefing for responders who are joining", false;
     HandOver, "hand-over", Room, "handover", "Show the handover brief for the next commander", false;
@@ -265,7 +266,9 @@ actions! {
     Outcome, "outcome", Timeline, "outcome", "Record the outcome of this decision", true;
     Details, "details", Timeline, "details", "Show or hide evidence entries", false;
     Search, "search", Logs, "search", "Search and highlight; other lines stay visible", false;
-    FilterLogs, "filter-logs", Logs, "filter", "Show only matching lines: word, !word, ~regex", false;
+    FilterLogs, "filter-logs", Logs, "filter", "Show only matching lines: word, !word, ~regex, status>=500", false;
+    FilterByField, "filter-by-field", Logs, "field", "Show only lines that have a field of this one", false;
+    ChooseColumns, "choose-columns", Logs, "columns", "Choose the columns of the lines", false;
     NextHit, "next-hit", Search, "next match", "Go to the next match", false;
     PreviousHit, "previous-hit", Search, "previous match", "Go to the previous match", false;
     PatternLines, "pattern-lines", Logs, "open", "Show the lines of this pattern, or all fields of this line", false;
@@ -358,7 +361,7 @@ actions! {
     No, "no", Confirm, "no", "Do nothing", false;
     ReadOn, "read-on", Confirm, "text down", "Scroll the text down", false;
     ReadBack, "read-back", Confirm, "text up", "Scroll the text up", false;
-    SwitchAnswer, "switch-answer", Confirm, "switch", "Switch between No and Yes", false;
+    SwitchAnswer, "switch-answer", Confirm, "other answer", "Switch between No and Yes", false;
     ConfirmAnswer, "confirm-answer", Confirm, "confirm", "Confirm the selected answer", false;
 }
 

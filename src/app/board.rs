@@ -1,8 +1,9 @@
 //! The state of the board: grouped alerts, incidents, source status, filter and selection. The selection is stored by
-//! identity, so that it stays on its row when new data arrives. Also [`Filter`], which all lists use.
+//! identity, so that it stays on its row when new data arrives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::filter::Filter;
 use crate::analysis::grouping::{GroupBy, group_alerts};
 use crate::analysis::merge::with_stale;
 use crate::incident::{IncidentId, SourceReport, SourceStatus, Summary};
@@ -243,110 +244,4 @@ fn searchable_text(alert: &Alert) -> String {
     let labels: Vec<String> = alert.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     format!("{} {} {} {} {}", alert.name, alert.severity.short(), alert.state.word(), alert.summary(), labels.join(" "))
         .to_lowercase()
-}
-
-/// A filter as typed: words that must all occur, `!word` that must not occur, `~regex` that must match, `!~regex` that must
-/// not match. An empty filter matches everything. A regex that is not valid (because it is still being typed) is matched as
-/// a word. The flag of each term is `true` if the term must match, `false` if it must not.
-pub(crate) struct Filter(Vec<(bool, Term)>);
-
-enum Term {
-    Word(String),
-    Pattern(Box<regex::Regex>),
-}
-
-impl Filter {
-    /// Parses a filter. Do this once per list, not once per row.
-    pub(crate) fn new(text: &str) -> Self {
-        let terms = text.split_whitespace().filter_map(|word| {
-            let (must_match, word) = word.strip_prefix('!').map_or((true, word), |rest| (false, rest));
-            let pattern = word
-                .strip_prefix('~')
-                .filter(|p| !p.is_empty())
-                .and_then(|p| regex::RegexBuilder::new(p).case_insensitive(true).size_limit(1 << 20).build().ok());
-            match pattern {
-                Some(pattern) => Some((must_match, Term::Pattern(Box::new(pattern)))),
-                None => (!word.is_empty()).then(|| (must_match, Term::Word(word.to_lowercase()))),
-            }
-        });
-        Self(terms.collect())
-    }
-
-    /// A note about the first term that starts with `~` but is not a valid regular expression; `None` if there is none.
-    pub(crate) fn invalid_regex_note(text: &str) -> Option<String> {
-        let pattern = |word: &str| word.strip_prefix('!').unwrap_or(word).strip_prefix('~').map(str::to_owned);
-        let found = text.split_whitespace().filter_map(pattern).find(|p| !p.is_empty() && regex::Regex::new(p).is_err())?;
-        Some(format!("~{found} is not a valid regular expression and is matched as text"))
-    }
-
-    /// The byte ranges of a text that the positive terms match, for highlighting: sorted, and merged where they overlap or
-    /// touch. Words match ASCII letters in any case, other letters only in lower case.
-    pub(crate) fn match_ranges(&self, text: &str) -> Vec<std::ops::Range<usize>> {
-        // ASCII lower case keeps the length, so that positions are valid in both texts.
-        let lower = text.to_ascii_lowercase();
-        let mut found: Vec<std::ops::Range<usize>> = Vec::new();
-        for (_, term) in self.0.iter().filter(|(must_match, _)| *must_match) {
-            match term {
-                Term::Word(word) => found.extend(lower.match_indices(word.as_str()).map(|(at, hit)| at..at + hit.len())),
-                Term::Pattern(pattern) => found.extend(pattern.find_iter(text).map(|m| m.range()).filter(|r| !r.is_empty())),
-            }
-        }
-        found.sort_by_key(|r| (r.start, r.end));
-        let mut merged: Vec<std::ops::Range<usize>> = Vec::new();
-        for range in found {
-            match merged.last_mut() {
-                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => merged.push(range),
-            }
-        }
-        merged
-    }
-
-    /// Whether a text, which must be in lower case, matches.
-    pub(crate) fn matches(&self, lower: &str) -> bool {
-        self.0.iter().all(|(must_match, term)| {
-            *must_match
-                == match term {
-                    Term::Word(word) => lower.contains(word.as_str()),
-                    Term::Pattern(pattern) => pattern.is_match(lower),
-                }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reports_invalid_regular_expressions() {
-        assert_eq!(Filter::invalid_regex_note("pool ~50\\d !~a|b"), None);
-        assert_eq!(
-            Filter::invalid_regex_note("pool !~[").as_deref(),
-            Some("~[ is not a valid regular expression and is matched as text")
-        );
-    }
-
-    #[test]
-    fn finds_the_ranges_that_positive_terms_match() {
-        let spans = |filter: &str, text: &str| Filter::new(filter).match_ranges(text);
-        assert_eq!(spans("pool ~5\\d\\d !x", "Pool: 502 in the pool x"), [0..4, 6..9, 17..21]);
-        assert_eq!(spans("ab bc x", "é abc x"), [3..6, 7..8], "overlapping ranges are merged");
-        assert!(spans("", "text").is_empty() && spans("!no", "no").is_empty() && spans("~x*", "aaa").is_empty());
-    }
-
-    #[test]
-    fn filters_by_words_exclusions_and_patterns() {
-        for (filter, hit) in [
-            ("", true),
-            ("check err", true),
-            ("check !err", false),
-            ("~err.*50\\d", true),
-            ("!~^check", false),
-            ("~[", false),
-            ("!", true),
-        ] {
-            assert_eq!(Filter::new(filter).matches("checkout error 502"), hit, "{filter}");
-        }
-    }
 }

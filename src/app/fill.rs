@@ -93,6 +93,7 @@ pub(crate) fn fill(mut command: Command, text: &str, today: time::Date) -> Resul
             (*name, *text) = (who.to_owned(), what.trim().to_owned());
         }
         Command::Undo { .. }
+        | Command::Redo
         | Command::Check
         | Command::Renounce { .. }
         | Command::KeepLine { .. }

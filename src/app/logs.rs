@@ -2,13 +2,26 @@
 
 use std::collections::VecDeque;
 
-use super::board::Filter;
+use super::filter::Filter;
 use super::msg::LineRequest;
 use crate::telemetry::log::Batch;
 use crate::telemetry::{LogLine, Timestamp, Window};
 
 /// The number of lines that are kept.
 pub(crate) const MAX_LINES: usize = 5000;
+
+/// The columns that lines have at first. The last column is always the message.
+pub(crate) const DEFAULT_COLUMNS: [&str; 3] = ["time", "level", "service"];
+
+/// What a line has in a column: one of [`DEFAULT_COLUMNS`], or a field; `None` if it has nothing there. The time is that of the day, in UTC.
+pub(crate) fn column_value(line: &LogLine, column: &str) -> Option<String> {
+    match column {
+        "time" => line.at.map(|at| at.clock(time::UtcOffset::UTC)),
+        "level" => line.level.map(|l| l.word().to_owned()),
+        "service" => line.service.clone(),
+        field => line.fields.get(field).cloned(),
+    }
+}
 
 /// Lines that were read from the sources rather than followed.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +95,8 @@ pub(crate) struct Logs {
     pub wrap: bool,
     /// Whether lines in a row that say the same are shown as one.
     pub folds: bool,
+    /// The columns before the message, in their order: of [`DEFAULT_COLUMNS`], and names of fields.
+    pub columns: Vec<String>,
     /// What was read; `None` for live logs.
     pub history: Option<History>,
     pub filter: String,
@@ -143,6 +158,7 @@ impl Default for Logs {
             only_errors: false,
             wrap: false,
             folds: true,
+            columns: DEFAULT_COLUMNS.map(str::to_owned).to_vec(),
             history: None,
             filter: String::new(),
             search: String::new(),
@@ -243,7 +259,7 @@ impl Logs {
     /// The number of shown lines that match the search, and the position of the selected one among them, counted from 1.
     pub(crate) fn hits(&self) -> (Option<usize>, usize) {
         let (filter, search, first) = (Filter::new(&self.filter), Filter::new(&self.search), self.first_number());
-        let is_hit = |k: &Kept| self.is_shown(&k.line, &filter) && search.matches(&searchable_text(&k.line));
+        let is_hit = |k: &Kept| self.is_shown(&k.line, &filter) && line_matches(&search, &k.line);
         let (mut place, mut all) = (None, 0);
         for (i, _) in self.ring.iter().enumerate().filter(|(_, k)| is_hit(k)) {
             all += 1;
@@ -290,7 +306,7 @@ impl Logs {
         if self.only_errors && !line.is_error() {
             return false;
         }
-        self.filter.is_empty() || filter.matches(&searchable_text(line))
+        self.filter.is_empty() || line_matches(filter, line)
     }
 
     /// The rows to show: at most `most`, oldest first. They end at the newest line or, when the view does not follow, half a screen
@@ -380,7 +396,7 @@ impl Logs {
     pub(crate) fn go_to_hit(&mut self, forward: bool) -> bool {
         let search = Filter::new(&self.search);
         let before = (self.selected, self.is_following);
-        self.move_selection(1, forward, false, |line| search.matches(&searchable_text(line)));
+        self.move_selection(1, forward, false, |line| line_matches(&search, line));
         // After the last match, stay there instead of jumping to the end.
         if self.is_following && !before.1 {
             (self.selected, self.is_following) = before;
@@ -394,7 +410,7 @@ impl Logs {
     pub(crate) fn search_from_here(&mut self) -> bool {
         let search = Filter::new(&self.search);
         let filter = Filter::new(&self.filter);
-        let matches = |line: &LogLine| self.is_shown(line, &filter) && search.matches(&searchable_text(line));
+        let matches = |line: &LogLine| self.is_shown(line, &filter) && line_matches(&search, line);
         let is_here = !self.is_following && self.current().is_some_and(matches);
         is_here || self.go_to_hit(false) || self.go_to_hit(true)
     }
@@ -441,6 +457,11 @@ impl Logs {
             None => {}
         }
     }
+}
+
+/// Whether a line matches a filter or a search.
+pub(crate) fn line_matches(filter: &Filter, line: &LogLine) -> bool {
+    filter.matches_with(&searchable_text(line), line)
 }
 
 /// The text that filter and search match, in lower case: service, level, message and the values of the fields, because an id is often

@@ -131,34 +131,104 @@ const WORDS: [&str; 24] = [
 pub(crate) struct MetricNames {
     pub metrics: Vec<String>,
     pub labels: Vec<String>,
+    /// The values of the labels that were asked for.
+    pub values: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-/// What completes the last word of a query: the query with as much as all candidates have in common, and the candidates. Between braces
-/// and after `by (` these are labels, else metrics and functions. `None` if nothing fits.
-pub(crate) fn complete(query: &str, names: &MetricNames) -> Option<(String, Vec<String>)> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let start = query.char_indices().rev().find(|(_, c)| !is_name(*c)).map_or(0, |(at, c)| at + c.len_utf8());
-    let (before, word) = query.split_at(start);
-    let is_in_braces = before.matches('{').count() > before.matches('}').count();
-    let lists_labels = before.rfind('(').is_some_and(|open| {
-        let head = before.get(..open).unwrap_or_default().trim_end();
-        !before.get(open..).unwrap_or_default().contains(')') && (head.ends_with("by") || head.ends_with("without"))
-    });
-    let is_value = before.matches('"').count() % 2 == 1 || before.matches('\'').count() % 2 == 1;
-    let mut found: Vec<String> = if is_value {
-        Vec::new()
-    } else if is_in_braces || lists_labels {
-        names.labels.iter().filter(|l| l.starts_with(word)).cloned().collect()
-    } else {
-        let words = WORDS.iter().map(|w| (*w).to_owned());
-        names.metrics.iter().cloned().chain(words).filter(|m| m.starts_with(word)).collect()
+/// What completes the end of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Completion {
+    /// The query with as much as all candidates have in common, and the candidates.
+    Found(String, Vec<String>),
+    /// The values of this label have to be read first.
+    NeedsValues(String),
+    /// Nothing fits.
+    Nothing,
+}
+
+/// The end of a query that is being typed, and what it is.
+struct Open<'a> {
+    before: &'a str,
+    word: &'a str,
+    place: Place<'a>,
+}
+
+enum Place<'a> {
+    /// A metric, a function or an operator.
+    Expression,
+    /// Between braces, or after `by (`.
+    Label,
+    /// The value of this label, behind this quote.
+    Value(&'a str, char),
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
+impl<'a> Open<'a> {
+    fn of(query: &'a str) -> Self {
+        let mut quote: Option<(usize, char)> = None;
+        let (mut braces, mut escaped) = (0_usize, false);
+        for (at, c) in query.char_indices() {
+            match (quote, c) {
+                _ if escaped => escaped = false,
+                (Some(_), '\\') => escaped = true,
+                (Some((_, open)), c) if c == open => quote = None,
+                (Some(_), _) => {}
+                (None, '"' | '\'' | '`') => quote = Some((at, c)),
+                (None, '{') => braces += 1,
+                (None, '}') => braces = braces.saturating_sub(1),
+                _ => {}
+            }
+        }
+        if let Some((at, quote)) = quote {
+            let (head, value) = query.split_at(at + 1);
+            let matcher = head.trim_end_matches([quote]).trim_end();
+            let label = matcher.trim_end_matches(['=', '~', '!']).trim_end();
+            let start = label.char_indices().rev().find(|(_, c)| !is_name(*c)).map_or(0, |(at, c)| at + c.len_utf8());
+            // Alternatives of a regular expression are completed one by one.
+            let skip = if matcher.ends_with('~') { value.rfind('|').map_or(0, |at| at + 1) } else { 0 };
+            let (before, word) = query.split_at(head.len() + skip);
+            return Self { before, word, place: Place::Value(label.get(start..).unwrap_or_default(), quote) };
+        }
+        let start = query.char_indices().rev().find(|(_, c)| !is_name(*c)).map_or(0, |(at, c)| at + c.len_utf8());
+        let (before, word) = query.split_at(start);
+        let lists_labels = before.rfind('(').is_some_and(|open| {
+            let head = before.get(..open).unwrap_or_default().trim_end();
+            !before.get(open..).unwrap_or_default().contains(')') && (head.ends_with("by") || head.ends_with("without"))
+        });
+        Self { before, word, place: if braces > 0 || lists_labels { Place::Label } else { Place::Expression } }
+    }
+}
+
+/// What completes the end of a query: the value of a label between quotes, a label between braces and after `by (`, else a metric or a
+/// function.
+pub(crate) fn complete(query: &str, names: &MetricNames) -> Completion {
+    let Open { before, word, place } = Open::of(query);
+    let mut end = String::new();
+    let all: Vec<String> = match place {
+        Place::Value("", _) => return Completion::Nothing,
+        Place::Value(label, quote) => {
+            let Some(values) = names.values.get(label) else { return Completion::NeedsValues(label.to_owned()) };
+            end.push(quote);
+            let escaped =
+                |v: &String| if quote == '`' { v.clone() } else { v.replace('\\', "\\\\").replace(quote, &format!("\\{quote}")) };
+            values.iter().map(escaped).collect()
+        }
+        Place::Label => names.labels.clone(),
+        Place::Expression => names.metrics.iter().cloned().chain(WORDS.map(str::to_owned)).collect(),
     };
+    let mut found: Vec<String> = all.into_iter().filter(|name| name.starts_with(word)).collect();
     found.sort();
     found.dedup();
-    let first = found.first()?;
-    let shared = |other: &String| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let Some(first) = found.first() else { return Completion::Nothing };
+    let shared = |other: &String| {
+        first.char_indices().zip(other.chars()).find(|((_, a), b)| a != b).map_or(first.len().min(other.len()), |((at, _), _)| at)
+    };
     let common = found.iter().map(shared).min().unwrap_or(0);
-    Some((format!("{before}{}", first.get(..common).unwrap_or(first)), found))
+    let end = if found.len() == 1 { end.as_str() } else { "" };
+    Completion::Found(format!("{before}{}{end}", first.get(..common).unwrap_or(first)), found)
 }
 
 #[cfg(test)]
@@ -170,16 +240,29 @@ mod tests {
         let names = MetricNames {
             metrics: ["http_requests_total", "http_request_seconds_bucket", "up"].map(str::to_owned).to_vec(),
             labels: ["instance", "job", "service"].map(str::to_owned).to_vec(),
+            values: [("job".to_owned(), ["café", "cart", "cart-db", "say \"hi\""].map(str::to_owned).to_vec())].into(),
         };
-        let completed = |query: &str| complete(query, &names).map(|(text, found)| (text, found.len()));
+        let completed = |query: &str| match complete(query, &names) {
+            Completion::Found(text, found) => Some((text, found.len())),
+            Completion::NeedsValues(label) => Some((label, 0)),
+            Completion::Nothing => None,
+        };
         assert_eq!(completed("sum(rate(http"), Some(("sum(rate(http_request".to_owned(), 2)));
         assert_eq!(completed("http_requests"), Some(("http_requests_total".to_owned(), 1)));
         assert_eq!(completed("up{j"), Some(("up{job".to_owned(), 1)));
         assert_eq!(completed("sum by (job, se"), Some(("sum by (job, service".to_owned(), 1)));
         assert_eq!(completed("sum by (job) (histogram_q"), Some(("sum by (job) (histogram_quantile".to_owned(), 1)));
-        assert_eq!(completed("up{job=\"jo"), None, "values are not known");
         assert_eq!(completed("nothing_such"), None);
-        assert_eq!(completed("up{job=\"café"), None);
+        // Values of labels.
+        assert_eq!(completed("up{job=\"caf"), Some(("up{job=\"café\"".to_owned(), 1)));
+        assert_eq!(completed("up{job=\""), Some(("up{job=\"".to_owned(), 4)));
+        assert_eq!(completed("sum(up{job = 'car"), Some(("sum(up{job = 'cart".to_owned(), 2)));
+        assert_eq!(completed("up{job=~\"café|cart-"), Some(("up{job=~\"café|cart-db\"".to_owned(), 1)));
+        assert_eq!(completed("up{job!=\"say"), Some(("up{job!=\"say \\\"hi\\\"\"".to_owned(), 1)));
+        assert_eq!(completed("up{job=\"x"), None);
+        assert_eq!(completed("up{job=\"x\\\"{\", inst"), Some(("up{job=\"x\\\"{\", instance".to_owned(), 1)));
+        assert_eq!(completed("up{zone=\"eu"), Some(("zone".to_owned(), 0)), "to be read");
+        assert_eq!(completed("\"eu"), None);
         assert_eq!(completed("“u"), Some(("“up".to_owned(), 1)));
         assert_eq!(completed("up{job=\"a\"} + u"), Some(("up{job=\"a\"} + up".to_owned(), 1)));
     }

@@ -41,6 +41,8 @@ pub(crate) enum Msg {
     LinesRead(LineRequest, LinesRead),
     MetricsRead(MetricRequest, Result<MetricsRead, Failure>),
     MetricNamesRead(MetricNames),
+    /// The values of a label; none if no source could list them.
+    LabelValuesRead(String, Vec<String>),
     /// Log lines were written to the file with this absolute path.
     LinesSaved(String),
     /// The file for log lines already exists. Asks whether to replace it.
@@ -177,6 +179,8 @@ pub(crate) enum Effect {
     ReadRequestLog,
     /// Reads the names of metrics and labels, for completion.
     ReadMetricNames,
+    /// Reads the values of this label for completion.
+    ReadLabelValues(String),
     /// Keeps series as evidence.
     KeepMetric(Box<KeptMetric>),
     /// Reads log lines from the sources.

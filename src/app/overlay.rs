@@ -142,6 +142,10 @@ pub(crate) enum Next {
     Thread(String),
     /// Asks something in a new thread.
     AskIn(String),
+    /// Adds or removes this column of the log lines.
+    Column(String),
+    /// Adds this to the filter of the logs.
+    FilterTerm(String),
 }
 
 /// A row of a list.

@@ -154,6 +154,8 @@ fn actions(model: &Model) -> Vec<Item> {
     let here = model.view_contexts();
     let place_of = |spec: &Spec| match spec.context {
         context if here.contains(&context) => Some(None),
+        // In a room these are about its alerts.
+        _ if model.screen == Screen::Room && matches!(spec.action, Action::Silence | Action::Silences) => Some(None),
         Context::Board => Some(Some(Place::Board)),
         context if model.screen == Screen::Room => {
             Tab::ALL.into_iter().find(|tab| tab.context() == context).map(|tab| Some(Place::Tab(tab)))

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::action::Context;
-use super::board::Filter;
+use super::action::{Action, Context};
 use super::conversation::ConversationView;
+use super::filter::Filter;
 use super::overview::OverviewView;
 use crate::analysis::Pattern;
 use crate::analysis::patterns::sort_key;
@@ -230,6 +230,8 @@ pub(crate) struct Room {
     pub missing: Vec<MissingPart>,
     /// The draft of an update, or why there is none.
     pub draft: Option<Result<Draft, String>>,
+    /// What is done with the draft as soon as it is there.
+    pub when_drafted: Option<Action>,
     pub draft_audience: Audience,
     /// The stage that the user chose; `None` for that of the status.
     pub draft_stage: Option<Stage>,
@@ -265,6 +267,7 @@ impl Room {
             report: None,
             missing: Vec::new(),
             draft: None,
+            when_drafted: None,
             draft_audience: Audience::Internal,
             draft_stage: None,
         }
@@ -358,14 +361,7 @@ impl Room {
                 all.extend(patterns.iter().map(|p| (record, p)));
             }
         }
-        all.retain(|(_, p)| {
-            filter.as_ref().is_none_or(|f| {
-                f.matches(
-                    &format!("{} {} {} {}", p.change.word(), p.level.map_or("", |l| l.word()), p.services.join(" "), p.template)
-                        .to_lowercase(),
-                )
-            })
-        });
+        all.retain(|(_, p)| filter.as_ref().is_none_or(|f| f.matches_with(&pattern_text(p), *p)));
         all.sort_by_key(|(_, p)| sort_key(p));
         all
     }
@@ -428,4 +424,9 @@ impl Room {
         let shown = self.shown_evidence();
         self.evidence.and_then(|id| shown.iter().position(|e| *e == id)).unwrap_or(0)
     }
+}
+/// The text that filter and search match, in lower case.
+pub(crate) fn pattern_text(p: &Pattern) -> String {
+    let level = p.level.map_or("", |l| l.word());
+    format!("{} {level} {} {} {}", p.change.word(), p.services.join(" "), p.template, p.sample).to_lowercase()
 }

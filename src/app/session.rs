@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub log_filter: String,
     pub searches: InputHistory,
     pub filters: InputHistory,
+    /// The columns of the log lines.
+    pub log_columns: Vec<String>,
     /// What was chosen in the palette, the most recent first.
     pub recent: Vec<String>,
     /// Texts that were typed and not used, the last one first.
@@ -97,6 +99,7 @@ impl Session {
             log_filter: model.logs.filter.clone(),
             searches: model.logs.searches.clone(),
             filters: model.logs.filters.clone(),
+            log_columns: model.logs.columns.clone(),
             recent: model.recent.clone(),
             unsent: typed.into_iter().chain(unused).chain(title).chain(model.unsent.iter().cloned()).take(UNSENT).collect(),
         }
@@ -106,6 +109,9 @@ impl Session {
     pub(crate) fn restore(mut self, model: &mut Model) {
         model.recent = std::mem::take(&mut self.recent);
         (model.logs.searches, model.logs.filters) = (std::mem::take(&mut self.searches), std::mem::take(&mut self.filters));
+        if !self.log_columns.is_empty() {
+            model.logs.columns = std::mem::take(&mut self.log_columns);
+        }
         model.unsent = std::mem::take(&mut self.unsent);
         if !self.ended {
             model.board.filter.clone_from(&self.board_filter);

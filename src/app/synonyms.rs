@@ -8,6 +8,7 @@ const SYNONYMS: &[&[&str]] = &[
     &["leave", "exit", "quit"],
     &["search", "find", "grep"],
     &["undo", "revert"],
+    &["redo", "again", "repeat"],
     &["role", "assign", "commander", "scribe"],
     &["graph", "chart", "metric", "signals", "plot"],
     &["severity", "priority", "sev"],

@@ -7,6 +7,7 @@ mod conversation;
 mod cursor;
 mod custom;
 mod dialogs;
+mod fields;
 mod go;
 mod history;
 mod keys;
@@ -97,6 +98,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::MetricsRead(request, result) => metric::read(model, &request, result),
         Msg::MetricNamesRead(names) => metric::names_read(model, names),
+        Msg::LabelValuesRead(label, values) => metric::values_read(model, label, values),
         Msg::LinesRead(request, found) => history::lines_read(model, request, found),
         Msg::LinesSaved(path) => {
             model.say(Tone::Good, format!("Saved to {path}"));
@@ -174,7 +176,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                     room.draft = Some(draft.map_err(|e| sentence(&e)));
                 }
             }
-            Vec::new()
+            updates::drafted(model)
         }
         Msg::Exported(path, damage) => {
             match damage {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::incident::{When, print_outcome};
 use super::{CliError, Done, id_arg, out};
 use crate::config::TrackerConfig;
-use crate::incident::action::{parse_date, parse_priority};
+use crate::incident::action::{parse_due, parse_priority};
 use crate::incident::command::NewAction;
 use crate::incident::{
     ActionChange, ActionId, ActionItem, ActionKind, ActionScope, ActionState, Command, Incident, IncidentId, lint,
@@ -126,8 +126,8 @@ pub struct EditArgs {
     /// Owner
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
-    /// Due date, such as 2026-12-01
-    #[arg(long, value_parser = parse_date)]
+    /// Due date, such as 2026-12-01, fri, tomorrow or 3d
+    #[arg(long, value_parser = due_arg)]
     due: Option<String>,
     /// Priority, P1 (highest) to P4
     #[arg(long, value_parser = parse_priority)]
@@ -144,6 +144,11 @@ pub struct EditArgs {
     /// Reason for the change, or the result
     #[arg(long)]
     reason: Option<String>,
+}
+
+/// A due date as people type it, counted from today in UTC.
+fn due_arg(text: &str) -> Result<String, String> {
+    parse_due(text, time::OffsetDateTime::now_utc().date())
 }
 
 impl EditArgs {

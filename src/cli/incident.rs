@@ -110,7 +110,7 @@ pub enum IncidentCommand {
         id: IncidentId,
         /// Text of the update
         text: String,
-        /// Audience: internal, executive or external
+        /// Audience: technical, executive or customer
         #[arg(long, default_value = "internal")]
         audience: Audience,
         /// Time until the next update is due, instead of the interval for the severity

@@ -38,7 +38,7 @@ pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result
     }
     let span = Window::before(now(), args.window);
     let progress = super::investigate::progress(as_json);
-    let recording = record(&desk.sources, span, &args.title, &args.queries, &progress).await?;
+    let recording = record(&desk.sources, span, &args.title, &args.queries, &desk.playbooks, &progress).await?;
     let bytes = recording.encode()?;
     super::export::write(&args.output, &bytes)?;
     let answers: usize = recording.sources.iter().map(|s| s.ranges.len() + s.lines.len() + usize::from(s.alerts.is_some())).sum();

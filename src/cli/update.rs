@@ -280,7 +280,7 @@ async fn list(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     if as_json {
         let shape = |s: &Sending| {
             json!({"seq": s.seq, "at": s.at, "by": s.by, "channel": s.outgoing.channel,
-                   "letter": s.outgoing.letter, "audience": readers_word(s.outgoing.audience), "subject": s.outgoing.subject,
+                   "letter": s.outgoing.letter, "audience": s.outgoing.audience.title(), "subject": s.outgoing.subject,
                    "text": s.outgoing.text, "target": s.outgoing.target, "idempotency_key": s.outgoing.key,
                    "outcome": word(s), "detail": s.detail, "reference": s.reference,
                    "override": s.outgoing.override_reason, "hits": s.outgoing.hits})
@@ -293,7 +293,7 @@ async fn list(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     }
     for sending in &incident.sendings {
         let detail = if sending.detail.is_empty() { String::new() } else { format!(" ({})", sending.detail) };
-        let readers = readers_word(sending.outgoing.audience);
+        let readers = sending.outgoing.audience.title();
         let line = format!(
             "{} UTC  {:8} {readers:9} {}  {}{detail}",
             sending.at.date_clock(),
@@ -306,17 +306,9 @@ async fn list(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     Ok(Done::Complete)
 }
 
-fn readers_word(audience: Audience) -> &'static str {
-    match audience {
-        Audience::Internal => Readers::Technical.word(),
-        Audience::Executive => Readers::Executive.word(),
-        Audience::External => Readers::Customer.word(),
-    }
-}
-
 fn channels(config: &Config, as_json: bool) -> Result<Done, CliError> {
     let all: Vec<ChannelConfig> = config.channels.iter().cloned().chain([ChannelConfig::clipboard()]).collect();
-    let readers = |c: &ChannelConfig| c.audiences.iter().map(|a| readers_word(*a)).collect::<Vec<_>>();
+    let readers = |c: &ChannelConfig| c.audiences.iter().map(|a| a.title()).collect::<Vec<_>>();
     if as_json {
         let shape = |c: &ChannelConfig| json!({"name": c.name, "type": c.kind.word(), "audiences": readers(c)});
         out::json(&json!({"channels": all.iter().map(shape).collect::<Vec<_>>()}))?;

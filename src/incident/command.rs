@@ -59,6 +59,8 @@ pub enum Command {
         #[arg(value_parser = seq_arg)]
         entry: Option<u64>,
     },
+    /// Redo the change that you undid last
+    Redo,
     /// Change the severity
     Severity {
         /// Severity, SEV1 (worst) to SEV5. If you are unsure, give two (SEV2/SEV3): the higher one is used
@@ -541,6 +543,7 @@ impl Command {
             Self::StartStep { runs, .. } => texts.push(block("command", runs)),
             Self::EndStep { reason, .. } => texts.extend(reason.as_mut().map(|r| block("reason", r))),
             Self::Undo { .. }
+            | Self::Redo
             | Self::SetExit { .. }
             | Self::Check
             | Self::KeepLine { .. }
@@ -589,6 +592,7 @@ impl Command {
             | Self::Link { .. }
             | Self::ChangeAction { .. }
             | Self::Undo { .. }
+            | Self::Redo
             | Self::SetExit { .. }
             | Self::Check
             | Self::KeepLine { .. }

@@ -30,8 +30,11 @@ macro_rules! words {
             type Err = String;
             fn from_str(text: &str) -> Result<Self, String> {
                 let word = text.trim().to_ascii_lowercase().replace('-', "_").replace(' ', "_");
-                Self::ALL.iter().copied().find(|v| v.word().to_ascii_lowercase() == word).ok_or_else(|| {
-                    let words: Vec<String> = Self::ALL.iter().map(|v| v.word().replace('_', "-")).collect();
+                let title = |v: &Self| v.title().to_ascii_lowercase();
+                let is_meant = |v: &Self| v.word().to_ascii_lowercase() == word || title(v) == word;
+                Self::ALL.iter().copied().find(is_meant).ok_or_else(|| {
+                    let name = |v: &Self| if title(v).contains(' ') { v.word().replace('_', "-") } else { title(v) };
+                    let words: Vec<String> = Self::ALL.iter().map(name).collect();
                     format!("'{text}' is not {}; use one of {}", $what, words.join(", "))
                 })
             }
@@ -69,9 +72,9 @@ pub enum NextUpdate {
 words!(
     /// The audience of an update.
     Audience, "an audience",
-    Internal = "internal", "internal";
+    Internal = "internal", "technical";
     Executive = "executive", "executive";
-    External = "external", "external";
+    External = "external", "customer";
 );
 
 words!(

@@ -542,7 +542,11 @@ pub enum Fact {
     /// Reverts the effect of an earlier entry, which stays in the journal. Undoing this entry in turn redoes the earlier one.
     Undone {
         seq: u64,
+        /// What the entry said; of a redo what takes effect again, with its number: `entry 7: Severity SEV3 -> SEV2`.
         text: String,
+        /// Whether the entry `seq` is itself an undo.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_redo: bool,
     },
     /// Replaces the text of an earlier entry. The original text stays in the journal.
     Corrected {
@@ -710,7 +714,7 @@ impl Fact {
                 format!(
                     "Sending {} for {} readers through {}: {}{}",
                     outgoing.letter.word(),
-                    outgoing.audience.word(),
+                    outgoing.audience.title(),
                     outgoing.channel,
                     outgoing.subject,
                     why.unwrap_or_default()
@@ -727,7 +731,7 @@ impl Fact {
             }
             Self::UpdatePublished { audience, text, next_due } => format!(
                 "Update ({}): {text}{}",
-                audience.word(),
+                audience.title(),
                 next_due.map(|at| format!(" (next update by {} UTC)", at.clock(time::UtcOffset::UTC))).unwrap_or_default()
             ),
             Self::Event { event, text } => format!("{}: {text}", event.title()),
@@ -774,7 +778,9 @@ impl Fact {
             }
             Self::Investigated { findings, window, .. } => match findings.first() {
                 Some(first) => {
-                    let found = crate::telemetry::words::count(findings.len(), "finding");
+                    // The conclusion sums the findings up, and is not one more.
+                    let listed = findings.iter().filter(|f| f.kind != super::FindingKind::Conclusion).count();
+                    let found = crate::telemetry::words::count(listed, "finding");
                     format!("Investigated {}: {found}; top finding: {}", window.label(), first.title)
                 }
                 None => format!("Investigated {}: no findings", window.label()),
@@ -842,7 +848,8 @@ impl Fact {
                 let by = reviewer.as_deref().map(|who| format!(", reviewed by {who}")).unwrap_or_default();
                 format!("Post-mortem: {}{by}", state.title())
             }
-            Self::Undone { seq, text } => format!("Undid entry {}: {text}", seq_label(*seq)),
+            Self::Undone { text, is_redo: true, .. } => format!("Redid {text}"),
+            Self::Undone { seq, text, is_redo: false } => format!("Undid entry {}: {text}", seq_label(*seq)),
             Self::Corrected { seq, text, reason } => format!("Corrected entry {} ({reason}): {text}", seq_label(*seq)),
         }
     }

@@ -182,7 +182,7 @@ fn assessment(list: &mut Checklist<'_>) {
             if missing.is_empty() { Ok("All assigned".to_owned()) } else { Err(format!("Not assigned: {}", missing.join(", "))) };
         list.add(phase, "roles", Check::Automatic, roles);
     }
-    let update = i.updates.first().map(|u| format!("{} update at {} UTC", u.audience.word(), u.at.date_clock()));
+    let update = i.updates.first().map(|u| format!("{} update at {} UTC", u.audience.title(), u.at.date_clock()));
     let how = || format!("Run `warroom incident update {id} TEXT` after informing them, or tick this");
     list.add(phase, "stakeholders-told", Check::Either, met_if_some(update, how));
 }
@@ -591,7 +591,7 @@ mod tests {
         let set = |threshold| Fact::ExitCriteriaSet { criteria: exit(threshold) };
         let facts = vec![declared(), set(0.01), set(0.9), read(true, 3, 120.0, Some(exit(0.9)))];
         assert!(met(facts.clone(), 9, "exit-criteria"));
-        let undo = Fact::Undone { seq: 3, text: "x".into() };
+        let undo = Fact::Undone { seq: 3, text: "x".into(), is_redo: false };
         assert!(!met(facts.into_iter().chain([undo]).collect(), 9, "exit-criteria"), "a reading for 0.9 does not count for 0.01");
     }
 

@@ -93,8 +93,8 @@ mod tests {
             Fact::Note { text: "pool is full [EL2], AL1 waits; EL20 stays; see INC-L1".into(), note_kind: NoteKind::Observation };
         let Fact::Note { text, .. } = map.apply(&note).unwrap() else { panic!() };
         assert_eq!(text, "pool is full [E7], A4 waits; EL20 stays; see INC-9");
-        let undone = Fact::Undone { seq: LOCAL_SEQ + 3, text: "entry L3 corrected".into() };
-        assert_eq!(map.apply(&undone).unwrap(), Fact::Undone { seq: 12, text: "entry 12 corrected".into() });
+        let undone = Fact::Undone { seq: LOCAL_SEQ + 3, text: "entry L3 corrected".into(), is_redo: false };
+        assert_eq!(map.apply(&undone).unwrap(), Fact::Undone { seq: 12, text: "entry 12 corrected".into(), is_redo: false });
         let done = Fact::ActionDone { id: ActionId::local(1), result: None };
         assert_eq!(map.apply(&done).unwrap(), Fact::ActionDone { id: ActionId(4), result: None });
         let corrected = Fact::Corrected { seq: LOCAL_SEQ + 3, text: "x".into(), reason: "y".into() };

@@ -122,6 +122,7 @@ impl Desk {
             Command::Note { .. }
             | Command::Correct { .. }
             | Command::Undo { .. }
+            | Command::Redo
             | Command::Severity { .. }
             | Command::Status { .. }
             | Command::Tick { .. }

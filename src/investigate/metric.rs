@@ -78,6 +78,17 @@ impl Desk {
         (metrics, labels)
     }
 
+    /// The values of a label in every metrics source, sorted. A source that cannot list them adds none.
+    pub async fn label_values(&self, label: &str, window: Window) -> Vec<String> {
+        let mut values = Vec::new();
+        for backend in self.sources.sources.iter().filter_map(|s| s.metrics()) {
+            values.extend(backend.label_values(label, window).await.map(|a| a.value).unwrap_or_default());
+        }
+        values.sort();
+        values.dedup();
+        values
+    }
+
     /// Keeps series as evidence of an incident.
     ///
     /// # Errors

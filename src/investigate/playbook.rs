@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use blocks::Ran;
 pub use values::MissingValue;
+pub(super) use values::queries_for;
 use values::{missing_value, prepare_block};
 
 use super::command::Outcome;

@@ -1,24 +1,29 @@
 //! Records the answers of the sources to the queries of an investigation, so that it can be replayed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::desk::Progress;
 use super::gather::{Request, gather};
+use super::playbook::queries_for;
 use super::set::SourceSet;
 use crate::config::SloConfig;
 use crate::incident::Matrix;
+use crate::playbook::Library;
 use crate::sources::recorder::Recorder;
 use crate::sources::recording::Recording;
 use crate::sources::{Source, step_for};
 use crate::telemetry::{Window, clean};
 
 /// Records the sources over a span that ends now. Runs the queries of an investigation without linked alerts, over the whole
-/// span and for each firing alert, and further PromQL `queries`. Redacts secrets in the answers.
+/// span and for each firing alert, those of the playbooks for each firing alert, and further PromQL `queries`. Redacts secrets in the
+/// answers.
 pub async fn record(
     set: &SourceSet,
     span: Window,
     title: &str,
     queries: &[String],
+    playbooks: &Library,
     progress: &Progress,
 ) -> Result<Recording, crate::sources::SourceError> {
     let step = step_for(Window::before(span.end, std::time::Duration::from_mins(10))).min(step_for(span));
@@ -42,7 +47,10 @@ pub async fn record(
         progress,
     )
     .await;
-    for query in queries {
+    let firing = board.alerts.iter().filter(|a| a.is_firing());
+    let of_playbooks = firing.flat_map(|a| playbooks.all().flat_map(|p| queries_for(p, &a.labels)));
+    let all: BTreeSet<String> = queries.iter().cloned().chain(of_playbooks).collect();
+    for query in &all {
         for metrics in recorders.iter().filter_map(|r| r.metrics()) {
             // A source that cannot answer is recorded without it.
             let _unanswered = metrics.range(query, span, step).await;

@@ -192,7 +192,7 @@ impl Desk {
     pub fn plan_send(&self, incident: &Incident, request: &SendRequest) -> Result<SendPlan, DeskError> {
         let channel = self.channel(&request.channel)?;
         if !channel.audiences.contains(&request.audience) {
-            let message = format!("{} is not for {} readers", channel.name, request.audience.word());
+            let message = format!("{} is not for {} readers", channel.name, request.audience.title());
             return Err(Refusal::invalid(message)
                 .advise("Choose another channel, or set audiences in its configuration.")
                 .into());

@@ -229,6 +229,7 @@ impl Runner {
                 Ok(Msg::TextReady("Requests to sources, newest first".to_owned(), text))
             }),
             Effect::ReadMetricNames => self.request(metrics::read_names),
+            Effect::ReadLabelValues(label) => self.request(|desk| metrics::read_values(desk, label)),
             Effect::KeepMetric(ref kept) => {
                 let kept = (**kept).clone();
                 self.write(effect, move |desk| metrics::keep(desk, kept));

@@ -5,7 +5,7 @@
 //! request. A query that was not recorded is an error of kind `NotRecorded`, never an empty answer. `recorder` does
 //! the recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -237,8 +237,25 @@ impl MetricSource for Player {
         async move { answer }.boxed()
     }
     fn label_values<'a>(&'a self, label: &'a str, _window: Window) -> AnswerFuture<'a, Vec<String>> {
-        let answer = self.source.label_values.get(label).cloned().ok_or_else(|| Self::not_recorded(label));
+        let answer = self.source.label_values.get(label).cloned().map_or_else(
+            || {
+                // What the recorded series have.
+                let has_label = |s: &Series| s.labels.get(label).cloned();
+                let values: BTreeSet<String> = self.source.ranges.values().flat_map(|a| &a.value).filter_map(has_label).collect();
+                if values.is_empty() {
+                    Err(Self::not_recorded(label))
+                } else {
+                    Ok(Answer::complete(values.into_iter().collect()))
+                }
+            },
+            Ok,
+        );
         async move { answer }.boxed()
+    }
+    fn label_names(&self, _window: Window) -> AnswerFuture<'_, Vec<String>> {
+        let all = self.source.ranges.values().flat_map(|a| &a.value).flat_map(|s| s.labels.keys().cloned());
+        let names: BTreeSet<String> = all.filter(|name| name != "__name__").collect();
+        async move { Ok(Answer::complete(names.into_iter().collect())) }.boxed()
     }
     fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
         let answer = self.source.rules.clone().ok_or_else(|| Self::not_recorded("rules"));

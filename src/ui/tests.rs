@@ -702,7 +702,7 @@ fn logs_tab_shows_patterns_first_and_switches_to_lines() {
     let screen = draw(&model, 140, 40);
     let row = |text: &str| screen.lines().position(|l| l.contains(text)).unwrap();
     assert!(row("pool exhausted after <*>") < row("order <*> placed"), "{screen}");
-    assert!(screen.contains("40 lines, none before") && screen.contains("[E3] from prom"), "{screen}");
+    assert!(screen.contains("40 lines since the onset, none before it") && screen.contains("[E3] from prom"), "{screen}");
     assert!(screen.contains("code 502 · region eu-1 30, us-1 10"), "{screen}");
     press(&mut model, 'v');
     assert!(draw(&model, 140, 40).contains("Waiting for the first log line"));
@@ -724,6 +724,33 @@ fn logs_tab_shows_patterns_first_and_switches_to_lines() {
     let incident = model.room.as_mut().and_then(|r| r.incident.as_mut()).unwrap();
     incident.investigation.as_mut().unwrap().window.end = at(60);
     assert!(draw(&model, 140, 40).contains("Log patterns 2 · 1 new · prom failed, data as of "));
+}
+
+#[test]
+fn columns_of_fields_have_names_and_are_as_wide_as_their_values() {
+    let mut model = room(Tab::Logs);
+    press(&mut model, 'v');
+    let line = |secs: i64, status: &str| crate::telemetry::LogLine {
+        at: Some(at(secs)),
+        fields: [("status".to_owned(), status.to_owned())].into(),
+        ..crate::telemetry::LogLine::plain(format!("GET /cart {secs}"))
+    };
+    let lines = vec![line(1, "a value that is longer than a column"), line(2, "502"), line(3, "200")];
+    model.logs.folds = false;
+    update(&mut model, at(5), Msg::LogsArrived(crate::telemetry::log::Batch { lines, ..Default::default() }));
+    assert!(
+        draw(&model, 140, 40).contains("GET /cart 2") && !draw(&model, 140, 40).contains("status"),
+        "no names without fields"
+    );
+    model.logs.columns = vec!["time".into(), "status".into()];
+    let screen = draw(&model, 100, 20);
+    let rows: Vec<&str> = screen.lines().skip_while(|l| !l.contains("time     status")).take(4).collect();
+    let place = |row: usize, text: &str| rows[row].find(text).map(|at| rows[row][..at].chars().count());
+    assert_eq!((place(0, "status"), place(2, "502"), place(3, "200")), (Some(10), Some(10), Some(10)), "{screen}");
+    assert!(
+        rows[1].contains("a value that is longer t… GET /cart 1") || rows[1].contains("a value that is longer … GET /cart 1"),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -1061,7 +1088,11 @@ fn any_query_is_a_chart_that_is_compared_and_kept() {
         |model: &mut Model, c: char| update(model, at(1), Msg::Pressed(Chord { code: Code::Char(c), ctrl: false, alt: true }));
     assert_eq!(alt(&mut model, 'q'), [Effect::ReadMetricNames]);
     assert!(draw(&model, 140, 40).contains("max by (service) (db_pool_in_use)"), "the query of the selected evidence");
-    let names = MetricNames { metrics: vec!["up".into(), "uptime_seconds".into()], labels: vec!["instance".into()] };
+    let names = MetricNames {
+        metrics: vec!["up".into(), "uptime_seconds".into()],
+        labels: vec!["instance".into()],
+        ..Default::default()
+    };
     update(&mut model, at(1), Msg::MetricNamesRead(names));
     "u".chars().for_each(|key| press(&mut model, key));
     press(&mut model, '⇥');

@@ -141,10 +141,10 @@ fn undo_restores_the_head(store: &mut dyn Store) {
     store.append(id, 1, facts(&[change])).unwrap();
     let head = |store: &mut dyn Store| store.list().unwrap().into_iter().find(|h| h.id == id).unwrap();
     assert_eq!(head(store).severity, Severity::Sev1);
-    store.append(id, 2, facts(&[Fact::Undone { seq: 2, text: "x".into() }])).unwrap();
+    store.append(id, 2, facts(&[Fact::Undone { seq: 2, text: "x".into(), is_redo: false }])).unwrap();
     assert_eq!(head(store), fold(store, id).head);
     assert_eq!(head(store).severity, Severity::Sev3);
-    store.append(id, 3, facts(&[Fact::Undone { seq: 3, text: "redo".into() }])).unwrap();
+    store.append(id, 3, facts(&[Fact::Undone { seq: 3, text: "redo".into(), is_redo: true }])).unwrap();
     assert_eq!((head(store).severity, head(store).last_seq), (Severity::Sev1, 4));
 }
 

@@ -1,13 +1,14 @@
 //! Handles keys while a dialog is open.
 
 use super::super::action::{Action, Context};
-use super::super::board::{Filter, Pane};
+use super::super::board::Pane;
 use super::super::checklist::item_action;
 use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, TooLong, input_width};
 use super::super::fill::{fill, moment_and_text};
+use super::super::filter::Filter;
 use super::super::find::{self, Find};
-use super::super::metric::{MetricView, complete as complete_metric};
+use super::super::metric::MetricView;
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{CustomEffect, Effect, SendEffect, SilenceEffect, StepEffect};
 use super::super::overlay::{
@@ -21,7 +22,7 @@ use super::go::{go_to_board, go_to_finding, open_room, scroll, tab};
 use super::lists::change_status;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given, value_typed};
-use super::{cursor, custom, metric, mitigation, perform, silences, updates};
+use super::{cursor, custom, fields, metric, mitigation, perform, silences, updates};
 use crate::incident::gate::{Check, gates, open_step as open_playbook_step};
 use crate::incident::{CardState, Command, EvidenceId, NoteKind, Severity};
 use crate::prompt::question::{Known, Question, completions};
@@ -538,38 +539,12 @@ fn complete_name(model: &Model, dialog: &mut InputDialog, needs_at: bool) {
     dialog.edit = TextField::with(text).with_lines(dialog.edit.is_multiline());
 }
 
-/// Completes the name of a metric or a label in a query; the hint lists the candidates.
-fn complete_query(model: &Model, dialog: &mut InputDialog) {
-    /// The most candidates that the hint lists.
-    const LISTED: usize = 12;
-    let Some(names) = &model.metric_names else {
-        "The names are still being read.".clone_into(&mut dialog.hint);
-        return;
-    };
-    if !dialog.edit.parts().1.is_empty() {
-        return;
-    }
-    let Some((text, found)) = complete_metric(dialog.edit.text(), names) else {
-        "No known name begins like this.".clone_into(&mut dialog.hint);
-        return;
-    };
-    dialog.edit = TextField::with(text);
-    if found.len() > 1 {
-        let more = if found.len() > LISTED { format!("  and {} more", found.len() - LISTED) } else { String::new() };
-        dialog.hint = format!("{}{more}", found.iter().take(LISTED).cloned().collect::<Vec<_>>().join("  "));
-    }
-}
-
 /// Completes a slash command: the only candidate, or as much as all have in common; the hint lists them.
 fn complete(model: &Model, dialog: &mut InputDialog) {
     if let Purpose::Command(command) = &dialog.purpose {
         if takes_name(command) {
             complete_name(model, dialog, matches!(**command, Command::AddAction(_)));
         }
-        return;
-    }
-    if dialog.purpose == Purpose::Query {
-        complete_query(model, dialog);
         return;
     }
     if !matches!(dialog.purpose, Purpose::Question(_)) {
@@ -611,6 +586,7 @@ fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<E
             model.overlay = Some(Overlay::Input(dialog));
             vec![effect]
         }
+        Action::Complete if dialog.purpose == Purpose::Query => metric::complete_query(model, dialog),
         Action::Complete => {
             complete(model, &mut dialog);
             show(model, Overlay::Input(dialog))
@@ -764,7 +740,7 @@ fn unknown_holder(model: &Model, command: &Command) -> Option<Box<ConfirmDialog>
     let hint = nearest.map(|n| format!(" Did you mean {n}?")).unwrap_or_default();
     let lines = vec![format!("“{holder}” is not known in this incident.{hint} Assign the role anyway?")];
     let effect = Effect::Run { id, command: Box::new(command.clone()), at: None };
-    Some(ConfirmDialog::new(format!("{} to {holder}?", role.title()), lines, effect))
+    Some(ConfirmDialog::new(format!("Assign {holder}: {}?", role.title()), lines, effect))
 }
 
 /// Whether the text of a command may be empty: the result of an action item or a mitigation, and who approved it.
@@ -831,6 +807,8 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
             let base = Question { thread: Some(name.clone()), ..Question::default() };
             open_question(model, format!("Ask in {name}"), base, String::new())
         }
+        Next::Column(name) => fields::toggle_column(model, &name),
+        Next::FilterTerm(term) => fields::add_filter_term(model, &term),
         Next::Text(title, text) => show(model, Overlay::Text { title, text, scroll: 0 }),
     }
 }

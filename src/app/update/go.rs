@@ -57,10 +57,17 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
                 model.logs.is_following = true;
                 model.logs.selected = None;
             }
-            // Beyond the first and the last line of a history, the next page is read.
+            // Beyond the first and the last line of a history, the next page is read; before the first live line begins a history.
             by => {
-                if !model.logs.step(by.max(-10_000)) && model.logs.history.is_some() {
-                    return page(model, by > 0);
+                let is_moved = model.logs.step(by.max(-10_000));
+                let first = model.logs.span().map(|span| span.start);
+                match (is_moved, &model.logs.history, first) {
+                    (false, Some(_), _) => return page(model, by > 0),
+                    (false, None, Some(first)) if by < 0 => return lines_around(model, first),
+                    (true, None, Some(_)) if by == isize::MIN => {
+                        return say_key(model, "This is the first line that is loaded. {} reads earlier ones.", Action::Up);
+                    }
+                    _ => {}
                 }
             }
         },

@@ -104,6 +104,7 @@ pub(super) fn leave_history(model: &mut Model) -> bool {
     let (Some(history), Some(mut live)) = (model.logs.history.take(), model.below.pop()) else { return false };
     (live.searches, live.filters) = (std::mem::take(&mut model.logs.searches), std::mem::take(&mut model.logs.filters));
     live.wrap = model.logs.wrap;
+    live.columns = std::mem::take(&mut model.logs.columns);
     model.logs = live;
     let is_last = model.logs.history.is_none();
     if let Some(room) = model.room.as_mut().filter(|_| history.was_patterns && is_last) {

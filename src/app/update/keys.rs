@@ -51,6 +51,8 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
 /// Inserts pasted text into the open text field, without submitting it. Without a field, only shows a message: a paste never
 /// acts as key presses.
 pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
+    let has_lines = text.trim().contains(['\n', '\r']);
+    let keeps_lines = matches!(&model.overlay, Some(Overlay::Input(line)) if line.edit.is_multiline());
     let inserted = match &mut model.overlay {
         Some(Overlay::Input(line)) => line.edit.insert(text),
         Some(Overlay::Palette { edit, .. }) => edit.insert(text),
@@ -72,6 +74,9 @@ pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
         );
         model.say(Tone::Bad, text);
         return Vec::new();
+    }
+    if has_lines && !keeps_lines {
+        model.say(Tone::Plain, "This field has one line: spaces replace the line breaks.");
     }
     dialogs::text_changed(model)
 }

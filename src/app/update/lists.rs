@@ -115,7 +115,7 @@ pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     if !open.is_empty() {
         let open_items = format!("Open: {}. {} shows the checklist.", open.join("; "), model.key(Action::Checklist));
         let hint = firing.map_or_else(|| open_items.clone(), |firing| format!("{firing} {open_items}"));
-        let title = format!("Reason for changing to {to} despite {}", count(open.len(), "open item"));
+        let title = format!("Reason for changing to {to} with {}", count(open.len(), "open checklist item"));
         return ask(model, &title, &hint, command(Some(String::new())));
     }
     if to == Status::Cancelled {
@@ -232,7 +232,7 @@ pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {
         let hint =
             "Text of the update. This restarts the update timer. End with `next 45m` or `next none` to set the next update.";
         let command = Command::RecordUpdate { audience: *a, text: String::new(), next: NextUpdate::Scheduled };
-        input_row(a.word(), "", command_dialog(format!("Update sent to {}", a.word()), hint, command))
+        input_row(a.title(), "", command_dialog(format!("Update sent to {} readers", a.title()), hint, command))
     };
     choose(model, "Audience of the update", Audience::ALL.iter().map(row).collect(), 0)
 }

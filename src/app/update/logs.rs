@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::action::Action;
-use super::super::board::Filter;
 use super::super::edit::TextField;
+use super::super::filter::Filter;
 use super::super::model::{Model, Tone};
 use super::super::msg::{Effect, Lines};
 use super::super::overlay::{InputDialog, Overlay, Purpose};
@@ -12,6 +12,7 @@ use super::common::{current, incident_window, run, run_at, say, say_key, show};
 use super::history::{lines_around, open_history};
 use crate::analysis::Pattern;
 use crate::analysis::requests::RequestIds;
+use crate::app::logs::column_value;
 use crate::evidence::Redactor;
 use crate::incident::{Command, EvidenceRecord, NoteKind};
 use crate::telemetry::words::count;
@@ -74,7 +75,7 @@ pub(super) fn go_to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
 
 /// Whether a pattern matches the search.
 pub(crate) fn is_hit(model: &Model, p: &Pattern) -> bool {
-    Filter::new(&model.logs.search).matches(&format!("{} {} {}", p.services.join(" "), p.template, p.sample).to_lowercase())
+    Filter::new(&model.logs.search).matches_with(&crate::app::room::pattern_text(p), p)
 }
 
 /// The rows of the patterns that satisfy a condition; `None` if the tab shows lines.
@@ -95,7 +96,7 @@ fn to_row(model: &mut Model, rows: &[usize], forward: bool) -> bool {
 }
 
 /// The selected pattern with its evidence record; `None` if the tab shows lines.
-fn selected_pattern(model: &Model) -> Option<(&EvidenceRecord, &Pattern)> {
+pub(super) fn selected_pattern(model: &Model) -> Option<(&EvidenceRecord, &Pattern)> {
     let room = model.room.as_ref().filter(|r| r.shows_patterns())?;
     let patterns = room.patterns(&model.logs.filter);
     patterns.get(room.pattern.min(patterns.len().checked_sub(1)?)).copied()
@@ -159,12 +160,15 @@ pub(super) fn follow_request(model: &mut Model) -> Vec<Effect> {
     open_history(model, Lines::Matching, window, Some(id))
 }
 
-/// The shown lines as redacted text: time, level, service and message.
+/// The shown lines as redacted text: their columns and the message.
 fn lines_as_text(model: &Model) -> String {
     let line = |l: &LogLine| {
-        let at = l.at.map_or_else(|| "-".to_owned(), Timestamp::rfc3339);
-        let level = l.level.map_or("-", Level::word);
-        format!("{at} {level:<5} {} {}\n", l.service.as_deref().unwrap_or("-"), l.message)
+        let column = |name: &String| {
+            let value = if name == "time" { l.at.map(Timestamp::rfc3339) } else { column_value(l, name) };
+            format!("{:<5} ", value.unwrap_or_else(|| "-".to_owned()))
+        };
+        let columns: String = model.logs.columns.iter().map(column).collect();
+        format!("{columns}{}\n", l.message)
     };
     let text: String = match model.room.as_ref().filter(|r| r.shows_patterns()) {
         Some(room) => room.patterns(&model.logs.filter).iter().map(|(_, p)| format!("{:>8} {}\n", p.count, p.template)).collect(),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::super::action::Action;
 use super::super::edit::TextField;
-use super::super::metric::{Comparison, KeptMetric, MetricNames, MetricRequest, MetricView, MetricsRead, days_word, next_days};
+use super::super::metric::{
+    Comparison, Completion, KeptMetric, MetricNames, MetricRequest, MetricView, MetricsRead, complete, days_word, next_days,
+};
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::{InputDialog, Overlay, Purpose};
@@ -23,7 +25,7 @@ pub(super) fn ask(model: &mut Model, query: &str) -> Vec<Effect> {
         return say(model, "No metrics source is configured.");
     }
     let hint = format!(
-        "PromQL. {} completes names of metrics and labels, {} recalls earlier queries.",
+        "PromQL. {} completes metrics, labels and their values, {} recalls earlier queries.",
         model.key(Action::Complete),
         model.key(Action::Recall)
     );
@@ -189,6 +191,50 @@ pub(super) fn names_read(model: &mut Model, names: MetricNames) -> Vec<Effect> {
     // No names mean that no source could list them; they are asked for again.
     model.metric_names = Some(names).filter(|n| !(n.metrics.is_empty() && n.labels.is_empty()));
     Vec::new()
+}
+
+/// Takes the values of a label, and completes the query that waits for them.
+pub(super) fn values_read(model: &mut Model, label: String, values: Vec<String>) -> Vec<Effect> {
+    if let Some(names) = &mut model.metric_names {
+        names.values.insert(label, values);
+    }
+    match model.overlay.take() {
+        Some(Overlay::Input(dialog)) if dialog.purpose == Purpose::Query && dialog.hint == READING_VALUES => {
+            complete_query(model, dialog)
+        }
+        other => {
+            model.overlay = other;
+            Vec::new()
+        }
+    }
+}
+
+/// What the hint says while the values of a label are being read.
+const READING_VALUES: &str = "The values of the label are being read.";
+
+/// Completes a metric, a label or its value at the end of a query; the hint lists the candidates.
+pub(super) fn complete_query(model: &mut Model, mut dialog: InputDialog) -> Vec<Effect> {
+    /// The most candidates that the hint lists.
+    const LISTED: usize = 12;
+    let mut effects = Vec::new();
+    match &model.metric_names {
+        _ if !dialog.edit.parts().1.is_empty() => {}
+        None => "The names are still being read.".clone_into(&mut dialog.hint),
+        Some(names) => match complete(dialog.edit.text(), names) {
+            Completion::Nothing => "Nothing known begins like this.".clone_into(&mut dialog.hint),
+            Completion::NeedsValues(label) => {
+                READING_VALUES.clone_into(&mut dialog.hint);
+                effects.push(Effect::ReadLabelValues(label));
+            }
+            Completion::Found(text, found) => {
+                dialog.edit = TextField::with(text);
+                let more = if found.len() > LISTED { format!("  and {} more", found.len() - LISTED) } else { String::new() };
+                dialog.hint = format!("{}{more}", found.iter().take(LISTED).cloned().collect::<Vec<_>>().join("  "));
+            }
+        },
+    }
+    model.overlay = Some(Overlay::Input(dialog));
+    effects
 }
 
 /// The cursor and the view of a chart after they were set.

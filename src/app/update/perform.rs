@@ -8,9 +8,10 @@ use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{CustomEffect, Effect, SilenceEffect, StepEffect};
 use super::super::overlay::{DeclareField, DeclareForm, InputDialog, Overlay, Purpose};
 use super::super::room::Tab;
-use super::common::{ask, current, run, run_at, say, say_key, selected_entry, show, with_id};
+use super::common::{ask, command_dialog, current, run, run_at, say, say_key, selected_entry, show, with_id};
 use super::conversation;
 use super::custom;
+use super::fields;
 use super::go::{
     PREVIEW, back, jump, next_question, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board,
     step_tab, switch_incident, tab_here,
@@ -29,7 +30,7 @@ use super::playbook::{choose_playbook, run_step, set_variable, skip_step, stop_s
 use super::propose;
 use super::silences::{self, silence};
 use super::updates;
-use crate::incident::action::{ActionChange, ActionState};
+use crate::incident::action::{ActionChange, ActionItem, ActionState};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::{
     Command, Comparison, Entry, EvidenceId, ExitCriteria, Fact, IncidentId, LinkedAlert, NoteKind, Status, Verdict,
@@ -187,6 +188,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Command::Page { name: String::new(), text: String::new() },
         ),
         Action::Undo => run(model, Command::Undo { entry: None }),
+        Action::Redo => run(model, Command::Redo),
         Action::Similar => with_id(model, |_, id| vec![Effect::Similar(id)]),
         Action::ReadIn => show_brief(model, Reader::Joining),
         Action::HandOver => show_brief(model, Reader::TakingOver),
@@ -202,14 +204,19 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Refute => judge(model, Verdict::Refuted),
         Action::Object => remark(model, true),
         Action::Outcome => remark(model, false),
-        Action::ActionOwner => change_item(model, "Owner", "One name.", |c| c.owner = Some(String::new())),
-        Action::ActionDue => {
-            change_item(model, "Due date", "A date such as 2026-12-01, fri, tomorrow or 3d.", |c| c.due = Some(String::new()))
-        }
+        Action::ActionOwner => change_item(model, "Owner", "One name.", |item, change| {
+            change.owner = Some(String::new());
+            item.owner.clone()
+        }),
+        Action::ActionDue => change_item(model, "Due date", "A date such as 2026-12-01, fri, tomorrow or 3d.", |item, change| {
+            change.due = Some(String::new());
+            item.due.clone()
+        }),
         Action::ActionDrop if mitigation::is_selected(model) => mitigation::drop_card(model),
-        Action::ActionDrop => {
-            change_item(model, "Reason for dropping", "Why it will not be done.", |c| c.state = Some(ActionState::Dropped))
-        }
+        Action::ActionDrop => change_item(model, "Reason for dropping", "Why it will not be done.", |_, change| {
+            change.state = Some(ActionState::Dropped);
+            None
+        }),
         Action::Acknowledge => match current(model).and_then(|i| i.acknowledged_at) {
             Some(_) => ask(
                 model,
@@ -267,6 +274,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::LinesAround => logs::context_of_line(model),
         Action::SearchAll => logs::search_all(model),
         Action::FollowRequest => logs::follow_request(model),
+        Action::ChooseColumns => fields::choose_columns(model),
+        Action::FilterByField => fields::filter_by_field(model),
         Action::FoldLines => {
             model.logs.folds = !model.logs.folds;
             say(model, if model.logs.folds { "Repeated lines are shown as one." } else { "Each line is shown." })
@@ -410,12 +419,18 @@ fn no_criteria() -> Command {
     }
 }
 
-/// Asks for a new value of the selected action item. `mark` sets the field to change to an empty text.
-fn change_item(model: &mut Model, title: &str, hint: &str, mark: impl FnOnce(&mut ActionChange)) -> Vec<Effect> {
+/// Asks for a new value of the selected action item. `mark` sets the field to change to an empty text, and returns what it has now.
+fn change_item(
+    model: &mut Model,
+    title: &str,
+    hint: &str,
+    mark: impl FnOnce(&ActionItem, &mut ActionChange) -> Option<String>,
+) -> Vec<Effect> {
     with_item(model, |m, action| {
         let mut change = ActionChange::default();
-        mark(&mut change);
-        ask(m, title, hint, Command::ChangeAction { action, change })
+        let now = current(m).and_then(|i| i.actions.iter().find(|a| a.id == action)).and_then(|item| mark(item, &mut change));
+        let dialog = command_dialog(title, hint, Command::ChangeAction { action, change });
+        show(m, Overlay::Input(dialog.with_text(now.map(TextField::proposed).unwrap_or_default())))
     })
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::super::action::Action;
 use super::super::edit::TextField;
-use super::super::model::{Model, Tone};
+use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{Effect, SilenceCall, SilenceEffect};
 use super::super::overlay::{InputDialog, ListDialog, Next, Overlay, Purpose, Row};
-use super::common::{choose, say, say_key, show};
+use super::common::{choose, current, say, say_key, show};
+use crate::telemetry::Alert;
 use crate::telemetry::matcher::matchers_text;
 use crate::telemetry::silence::{ListedSilence, SilenceState};
 use crate::telemetry::time::{human_duration, parse_duration};
@@ -16,14 +17,21 @@ use crate::telemetry::words::count;
 /// How long before its end a silence that hides alerts is announced.
 const SOON: Duration = Duration::from_mins(15);
 
-/// Asks how long and why the marked alerts, or the selected one, are silenced.
+/// Asks how long and why the marked alerts, or the selected one, are silenced; in a room those of the incident that fire.
 pub(super) fn silence(model: &mut Model) -> Vec<Effect> {
     if !model.has_silences {
         return say(model, "No source can silence alerts. Add an Alertmanager to the configuration.");
     }
-    let alerts = model.board.target_alerts();
+    let alerts: Vec<&Alert> = match current(model).filter(|_| model.screen == Screen::Room) {
+        Some(incident) => {
+            let is_linked = |a: &&Alert| a.is_firing() && incident.alerts.iter().any(|linked| linked.is(a));
+            model.board.alerts.iter().filter(is_linked).collect()
+        }
+        None => model.board.target_alerts(),
+    };
     if alerts.is_empty() {
-        return say(model, "Select an alert first.");
+        let in_room = model.screen == Screen::Room;
+        return say(model, if in_room { "No alert of this incident is firing." } else { "Select an alert first." });
     }
     let fingerprints: Vec<String> = alerts.iter().map(|a| a.fingerprint.clone()).collect();
     let incident = alerts.iter().find_map(|a| model.board.owner(a));

@@ -360,8 +360,9 @@ fn an_update_is_drafted_edited_and_recorded() {
     let mut model = room();
     let asked = |audience, stage| [Effect::MakeDraft { id: IncidentId(1), audience, stage }];
     assert_eq!(press(&mut model, "8"), asked(Audience::Internal, None));
-    // A draft that is not there yet is not recorded.
-    assert!(press(&mut model, "⏎").is_empty() && model.overlay.is_none());
+    // A draft that is not there yet is not recorded; choosing another one ends the wait for it.
+    assert_eq!(press(&mut model, "⏎"), asked(Audience::Internal, None));
+    assert!(model.overlay.is_none());
     assert_eq!(press(&mut model, "f"), asked(Audience::Executive, None));
     assert_eq!(press(&mut model, "f"), asked(Audience::External, None));
     let incident = model.room.as_ref().unwrap().incident.clone().unwrap();
@@ -567,8 +568,9 @@ fn an_update_is_sent_only_after_its_preview_was_confirmed() {
         needs_target,
     };
     model.channels = vec![channel("team", "slack", false), channel("issue", "github", true)];
-    press(&mut model, "8");
-    assert_eq!(press(&mut model, "m"), [], "there is no draft yet");
+    // From another tab: the draft is written first, and then the channels are offered by themselves.
+    let effects = press(&mut model, ":send⏎");
+    assert!(matches!(effects.last(), Some(Effect::MakeDraft { .. })) && model.overlay.is_none(), "there is no draft yet");
     let incident = model.room.as_ref().unwrap().incident.clone().unwrap();
     let made = draft(&incident, Audience::Internal, None, &[], &Names::default(), at(1)).unwrap();
     let text = format!("{}\n\n{}", made.subject, made.text);
@@ -585,7 +587,7 @@ fn an_update_is_sent_only_after_its_preview_was_confirmed() {
         again: false,
     };
     let plan = |call: &SendCall| vec![Effect::Send(SendEffect::Plan(Box::new(call.clone())))];
-    assert_eq!(press(&mut model, "m1"), []);
+    assert_eq!(press(&mut model, "1"), []);
     assert_eq!(press(&mut model, "⏎"), plan(&call), "the text can be edited first, and nothing is sent yet");
     let outgoing = crate::incident::Outgoing {
         key: "wr-1".into(),
@@ -1492,6 +1494,82 @@ fn searches_and_filters_logs_and_recalls_both() {
         assert_eq!(input_dialog(&model).edit.text(), text);
         press(&mut model, "⎋");
     }
+}
+
+#[test]
+fn columns_and_filters_are_chosen_from_the_fields_of_the_lines() {
+    let mut model = room();
+    press(&mut model, "4");
+    let line = |secs: i64, level, status: &str, user: &str| LogLine {
+        level: Some(level),
+        fields: [("status", status), ("user", user)].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        ..log_line(secs, "GET /cart")
+    };
+    use crate::telemetry::Level::{Error, Info};
+    let mut lines = vec![line(0, Info, "200", "Ana Lima"), line(1, Error, "502", "ben"), line(2, Error, "503", "ben")];
+    lines.extend((3..9).map(|n| log_line(n, "no fields")));
+    update(&mut model, at(10), Msg::LogsArrived(Batch { lines, ..Default::default() }));
+    let rows = |model: &Model| -> Vec<String> {
+        let Some(Overlay::List(list)) = &model.overlay else { panic!("{:?}", model.overlay) };
+        list.rows.iter().map(|r| format!("{} {}", r.label, r.detail).trim().to_owned()).collect()
+    };
+    press(&mut model, "gc");
+    let all = ["[x] time", "[x] level", "[x] service", "[ ] status in 3 lines: 503", "[ ] user in 3 lines: ben"];
+    assert_eq!(rows(&model), all);
+    // A digit chooses; the list stays open with that row selected.
+    press(&mut model, "43");
+    assert_eq!(rows(&model)[..4], ["[x] time", "[x] level", "[x] status in 3 lines: 503", "[ ] service"].map(String::from));
+    press(&mut model, "⎋");
+    assert_eq!(model.logs.columns, ["time", "level", "status"]);
+    // A value of the selected line becomes a term of the filter, also one with spaces.
+    press(&mut model, "gg");
+    press(&mut model, "gf");
+    assert_eq!(
+        rows(&model)[..3],
+        ["level=info in 1 loaded line", "status=200 in 1 loaded line", "user=\"Ana Lima\" in 1 loaded line"]
+    );
+    press(&mut model, "user=⏎");
+    assert_eq!((model.logs.filter.as_str(), model.logs.shown_lines().len()), ("user=\"Ana Lima\"", 1));
+    for (filter, shown) in [("status>=500", 2), ("level>=warn !status=503", 1), ("\"no fields\"", 6), ("status!=200", 2)] {
+        press(&mut model, "⎋&");
+        press(&mut model, &format!("{filter}⏎"));
+        assert_eq!(model.logs.shown_lines().len(), shown, "{filter}");
+    }
+    // What is saved has the columns.
+    press(&mut model, "o");
+    let [Effect::SaveLines { text, .. }] = &press(&mut model, "⏎")[..] else { panic!("nothing is saved") };
+    assert!(text.lines().next().is_some_and(|l| l.ends_with("error 502   GET /cart")), "{text}");
+}
+
+#[test]
+fn before_the_first_live_line_earlier_ones_are_read() {
+    let mut model = room();
+    model.has_logs = true;
+    press(&mut model, "4");
+    update(
+        &mut model,
+        at(10),
+        Msg::LogsArrived(Batch { lines: (5..9).map(|n| log_line(n, "x y")).collect(), ..Default::default() }),
+    );
+    model.logs.folds = false;
+    assert_eq!(press(&mut model, "gg"), []);
+    let request = line_request(&press(&mut model, "k"));
+    assert_eq!(request.what, Lines::Around(at(5)));
+    answer(&mut model, request, vec![log_line(1, "earlier"), log_line(5, "x y")]);
+    assert_eq!(model.logs.current().map(|l| l.at), Some(Some(at(5))), "the same line is selected");
+}
+
+#[test]
+fn a_silence_from_a_room_is_about_its_alerts() {
+    let mut model = room();
+    model.has_silences = true;
+    press(&mut model, ":silence⏎");
+    assert!(model.screen == Screen::Room && model.overlay.is_none());
+    let mut incident = model.room.as_ref().unwrap().incident.clone().unwrap();
+    incident.alerts = vec![crate::incident::LinkedAlert::from_alert(&alert("B", "x"))];
+    update(&mut model, at(1), Msg::IncidentRead(Box::new(incident), Default::default()));
+    press(&mut model, ":silence⏎");
+    assert_eq!((input_dialog(&model).title.as_str(), model.screen), ("Silence 1 alert", Screen::Room));
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use super::super::action::Action;
 use super::super::edit::TextField;
-use super::super::model::{Model, Tone};
+use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{Effect, SendCall, SendEffect};
 use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Purpose, Row};
-use super::common::{choose, say, say_key, show};
-use super::go::refresh_tab;
+use super::super::room::Tab;
+use super::common::{choose, say, show};
+use super::go::{refresh_tab, tab};
 use crate::comms::Stage;
 use crate::incident::{Audience, Command, Letter, NextUpdate, SendOutcome};
 use crate::telemetry::words::count;
@@ -19,7 +20,7 @@ pub(super) fn next_audience(model: &mut Model) -> Vec<Effect> {
     let Some(room) = &mut model.room else { return Vec::new() };
     let at = AUDIENCES.iter().position(|a| *a == room.draft_audience).map_or(0, |at| at + 1);
     room.draft_audience = AUDIENCES.get(at).copied().unwrap_or(Audience::Internal);
-    room.scroll = 0;
+    (room.scroll, room.when_drafted) = (0, None);
     refresh_tab(room)
 }
 
@@ -28,7 +29,7 @@ pub(super) fn next_stage(model: &mut Model) -> Vec<Effect> {
     let Some(room) = &mut model.room else { return Vec::new() };
     let next = room.draft_stage.and_then(|s| Stage::ALL.iter().position(|a| *a == s)).map_or(0, |at| at + 1);
     room.draft_stage = Stage::ALL.get(next).copied();
-    room.scroll = 0;
+    (room.scroll, room.when_drafted) = (0, None);
     refresh_tab(room)
 }
 
@@ -50,17 +51,42 @@ pub(super) fn draft_text(model: &Model) -> Option<String> {
     Some(format!("{}\n\n{}", draft.subject, draft.text))
 }
 
+/// Does what was asked for while the draft was being written, unless the user has gone elsewhere. A draft that failed is shown instead.
+pub(super) fn drafted(model: &mut Model) -> Vec<Effect> {
+    let is_free = model.overlay.is_none() && model.screen == Screen::Room;
+    let Some(room) = &mut model.room else { return Vec::new() };
+    let Some(then) = room.when_drafted.filter(|_| room.draft.is_some()) else { return Vec::new() };
+    room.when_drafted = None;
+    match room.draft {
+        Some(Ok(_)) if is_free && room.tab == Tab::Updates => match then {
+            Action::RecordDraft => record_draft(model),
+            _ => send_draft(model),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// Opens the tab with the draft, and does this with it as soon as it is there.
+fn wait_for_draft(model: &mut Model, then: Action) -> Vec<Effect> {
+    let effects = tab(model, Tab::Updates);
+    if let Some(room) = &mut model.room {
+        room.when_drafted = Some(then);
+        model.say(Tone::Plain, "The draft is being written.");
+    }
+    effects
+}
+
 /// Opens the draft to be edited and recorded as sent.
 pub(super) fn record_draft(model: &mut Model) -> Vec<Effect> {
     let Some(text) = draft_text(model) else {
-        return say_key(model, "The draft is not ready yet. Press {} to draft it again.", Action::Tab8);
+        return wait_for_draft(model, Action::RecordDraft);
     };
     let Some(Ok(draft)) = model.room.as_ref().and_then(|r| r.draft.as_ref()) else {
         return say(model, "The draft is not ready yet.");
     };
     // The last update does not promise another one.
     let next = if draft.stage == Stage::Resolved { NextUpdate::Never } else { NextUpdate::Scheduled };
-    let title = format!("Update sent to {}", draft.audience.word());
+    let title = format!("Update sent to {} readers", draft.audience.title());
     let command = Command::RecordUpdate { audience: draft.audience, text: String::new(), next };
     let hint = "Send it yourself; this records it and restarts the update timer.";
     let purpose = Purpose::Command(Box::new(command));
@@ -70,7 +96,7 @@ pub(super) fn record_draft(model: &mut Model) -> Vec<Effect> {
 /// Asks through which channel the draft is sent. Briefs can be sent instead of it, except to customers.
 pub(super) fn send_draft(model: &mut Model) -> Vec<Effect> {
     let Some(text) = draft_text(model) else {
-        return say_key(model, "The draft is not ready yet. Press {} to draft it again.", Action::Tab8);
+        return wait_for_draft(model, Action::SendDraft);
     };
     let Some(room) = &model.room else { return Vec::new() };
     let (id, audience, stage) = (room.id, room.draft_audience, room.draft_stage);

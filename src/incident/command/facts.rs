@@ -75,6 +75,7 @@ impl Command {
             Self::Note { text, kind } => Ok(note(text, *kind)),
             Self::Correct { entry, text, reason } => single(correct(i, *entry, text, reason)),
             Self::Undo { entry } => single(undo(i, *entry, context)),
+            Self::Redo => single(redo(i, context)),
             Self::Severity { severity, reason } => {
                 let (from, to) = (i.head.severity, *severity);
                 // An incident that was declared without a reason can be given one; it is then not a change.
@@ -451,14 +452,9 @@ fn correct(i: &Incident, seq: u64, text: &str, reason: &str) -> Result<Fact, Ref
 /// Undoes entry `seq`, or the most recent change of the user. If that one cannot be undone, no older one is taken in its place.
 fn undo(i: &Incident, seq: Option<u64>, context: &Context<'_>) -> Result<Fact, Refusal> {
     let id = i.id();
-    let is_mine = |e: &&Entry| e.actor.name == context.user && e.actor.kind == crate::incident::ActorKind::Human;
     let entry = match seq {
         Some(seq) => entry_of(i, seq)?,
-        None => i
-            .entries
-            .iter()
-            .rev()
-            .filter(is_mine)
+        None => newest_of_user(i, context)
             .find(|e| e.fact.is_user_change() && !i.undone.contains(&e.seq))
             .ok_or_else(|| Refusal::invalid(format!("{} has made no change to {id} that can be undone", context.user)))?,
     };
@@ -479,7 +475,41 @@ fn undo(i: &Incident, seq: Option<u64>, context: &Context<'_>) -> Result<Fact, R
             remedy,
         );
     }
-    Ok(Fact::Undone { seq: entry.seq, text: clean::truncate(&entry.fact.sentence(), 200) })
+    Ok(undone(i, entry))
+}
+
+/// The entries that the user wrote by hand, the newest first.
+fn newest_of_user<'a>(i: &'a Incident, context: &'a Context<'_>) -> impl Iterator<Item = &'a Entry> {
+    i.entries.iter().rev().filter(|e| e.actor.name == context.user && e.actor.kind == crate::incident::ActorKind::Human)
+}
+
+/// The fact that undoes `entry`. If that is an undo, what it undid takes effect again.
+fn undone(i: &Incident, entry: &Entry) -> Fact {
+    let again = match &entry.fact {
+        Fact::Undone { seq, is_redo: false, .. } => i.entries.iter().find(|e| e.seq == *seq),
+        _ => None,
+    };
+    let sentence = clean::truncate(&again.unwrap_or(entry).fact.sentence(), 200);
+    match again {
+        Some(again) => {
+            Fact::Undone { seq: entry.seq, text: format!("entry {}: {sentence}", seq_label(again.seq)), is_redo: true }
+        }
+        None => Fact::Undone { seq: entry.seq, text: sentence, is_redo: false },
+    }
+}
+
+/// Makes the change again that the user undid last. As in editors, a change made after the undo ends the chance.
+fn redo(i: &Incident, context: &Context<'_>) -> Result<Fact, Refusal> {
+    let newest = newest_of_user(i, context)
+        .filter(|e| !i.undone.contains(&e.seq))
+        .find(|e| e.fact.is_user_change() || matches!(e.fact, Fact::Undone { is_redo: false, .. }));
+    match newest {
+        Some(entry) if matches!(entry.fact, Fact::Undone { .. }) => Ok(undone(i, entry)),
+        _ => invalid(
+            format!("there is nothing to redo: {} has undone nothing in {}, or has changed it since", context.user, i.id()),
+            format!("Run `warroom incident undo {} ENTRY` with the number of an older undo.", i.id()),
+        ),
+    }
 }
 
 /// Changes the status. To resolve and to close require their checklist items: open ones are refused with their names unless

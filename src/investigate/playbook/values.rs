@@ -4,6 +4,7 @@ use super::PreparedBlock;
 use crate::incident::{Incident, Refusal};
 use crate::investigate::script;
 use crate::playbook::{BUILT_IN, Block, BlockKind, Check, Playbook, Values, filled_in, label_values, substitute, used_in};
+use crate::telemetry::Labels;
 use crate::telemetry::subject::service_of;
 
 /// A variable that has no value, or several to choose from.
@@ -28,11 +29,56 @@ impl From<MissingValue> for Refusal {
     }
 }
 
+/// What the variables are filled in from.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Incident(&'a Incident),
+    /// An alert that has no incident yet.
+    Alert(&'a Labels),
+}
+
+impl Origin<'_> {
+    /// The labels of the alerts.
+    fn labels(&self) -> Vec<&Labels> {
+        match self {
+            Self::Incident(i) => i.alerts.iter().map(|a| &a.labels).collect(),
+            Self::Alert(labels) => vec![labels],
+        }
+    }
+
+    /// The value of a variable that every playbook has.
+    fn built_in(&self, name: &str) -> Option<String> {
+        let incident = if let Self::Incident(i) = self { Some(*i) } else { None };
+        match name {
+            "incident" => incident.map(|i| i.id().to_string()),
+            "title" => incident.map(|i| i.head.title.clone()),
+            "severity" => incident.map(|i| i.head.severity.to_string()),
+            "since" => incident.map(|i| i.impact_started_at().rfc3339()),
+            _ => incident
+                .and_then(|i| i.impact.services.first().cloned())
+                .or_else(|| self.labels().into_iter().find_map(service_of).map(str::to_owned)),
+        }
+    }
+}
+
+/// The PromQL queries of a playbook for an alert, also those of its checks. Those whose variables have no value are left out.
+pub(in crate::investigate) fn queries_for(playbook: &Playbook, labels: &Labels) -> Vec<String> {
+    let (origin, given) = (Origin::Alert(labels), Values::new());
+    let blocks = playbook.steps.iter().flat_map(|s| &s.blocks);
+    let prepared = blocks.filter_map(|block| prepare(origin, playbook, block, &given).ok());
+    let texts = prepared.flat_map(|p| {
+        let check = if let Some(Check::Query { expression, .. }) = p.verify { Some(expression) } else { None };
+        let text = (p.block.kind == BlockKind::Promql).then_some(p.text);
+        text.into_iter().chain(check)
+    });
+    texts.collect()
+}
+
 /// The first variable of a step that has no value; `None` if each has one.
 pub(super) fn missing_value(i: &Incident, playbook: &Playbook, step: usize, given: &Values) -> Option<MissingValue> {
     let step = playbook.steps.get(step.wrapping_sub(1))?;
     let names = step.blocks.iter().flat_map(names_in);
-    names.into_iter().find_map(|name| value_of(i, playbook, name, given).err())
+    names.into_iter().find_map(|name| value_of(Origin::Incident(i), playbook, name, given).err())
 }
 
 /// The variables of a block: in its text, its check and its way back.
@@ -46,9 +92,13 @@ fn names_in(block: &Block) -> Vec<&str> {
 
 /// Fills in the variables of a block.
 pub(super) fn prepare_block(i: &Incident, playbook: &Playbook, block: &Block, given: &Values) -> Result<PreparedBlock, Refusal> {
+    prepare(Origin::Incident(i), playbook, block, given)
+}
+
+fn prepare(origin: Origin<'_>, playbook: &Playbook, block: &Block, given: &Values) -> Result<PreparedBlock, Refusal> {
     let mut values = Values::new();
     for name in names_in(block) {
-        if let Some(value) = value_of(i, playbook, name, given)? {
+        if let Some(value) = value_of(origin, playbook, name, given)? {
             values.insert(name.to_owned(), value);
         }
     }
@@ -71,7 +121,7 @@ pub(super) fn prepare_block(i: &Incident, playbook: &Playbook, block: &Block, gi
 
 /// The value of a variable: as given, of the incident, of a label of its alerts, or the default. `None` for a name that the playbook does
 /// not know.
-fn value_of(i: &Incident, playbook: &Playbook, name: &str, given: &Values) -> Result<Option<String>, MissingValue> {
+fn value_of(origin: Origin<'_>, playbook: &Playbook, name: &str, given: &Values) -> Result<Option<String>, MissingValue> {
     if let Some(value) = given.get(name) {
         return Ok(Some(value.clone()));
     }
@@ -82,26 +132,15 @@ fn value_of(i: &Incident, playbook: &Playbook, name: &str, given: &Values) -> Re
     };
     let built_in = BUILT_IN.iter().find(|(b, _)| *b == name);
     if let Some((_, description)) = built_in {
-        let value = match name {
-            "incident" => Some(i.id().to_string()),
-            "title" => Some(i.head.title.clone()),
-            "severity" => Some(i.head.severity.to_string()),
-            "since" => Some(i.impact_started_at().rfc3339()),
-            _ => i
-                .impact
-                .services
-                .first()
-                .cloned()
-                .or_else(|| i.alerts.iter().find_map(|a| service_of(&a.labels)).map(str::to_owned)),
-        };
+        let value = origin.built_in(name);
         return value.map(Some).ok_or_else(|| missing(description, Vec::new()));
     }
     let Some(variable) = playbook.variables.get(name) else { return Ok(None) };
-    let found = label_values(name, i.alerts.iter().map(|a| &a.labels));
+    let found = label_values(name, origin.labels());
     match (found.as_slice(), &variable.default) {
         ([one], _) => Ok(Some(one.clone())),
         ([], Some(default)) => match default.strip_prefix('$').filter(|n| BUILT_IN.iter().any(|(b, _)| b == n)) {
-            Some(other) => value_of(i, playbook, other, given).map_err(|_| missing(&variable.description, Vec::new())),
+            Some(other) => value_of(origin, playbook, other, given).map_err(|_| missing(&variable.description, Vec::new())),
             None => Ok(Some(default.clone())),
         },
         ([], None) => Err(missing(&variable.description, Vec::new())),

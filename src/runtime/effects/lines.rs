@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::Msg;
-use crate::app::board::Filter;
-use crate::app::logs::{MAX_LINES, searchable_text};
+use crate::app::filter::Filter;
+use crate::app::logs::{MAX_LINES, line_matches};
 use crate::app::msg::{LineRequest, Lines, LinesRead};
 use crate::config::expand_home;
 use crate::incident::Refusal;
@@ -39,7 +39,7 @@ pub(super) async fn read(desk: Arc<Desk>, request: LineRequest) -> Result<Msg, D
     let found = match (&request.search, &request.what) {
         (Some(search), _) => {
             let filter = Filter::new(search);
-            desk.read_lines(window, true, |line| filter.matches(&searchable_text(line))).await
+            desk.read_lines(window, true, |line| line_matches(&filter, line)).await
         }
         (None, Lines::Pattern(template)) => match Desk::matches_pattern(template) {
             Some(matches) => desk.read_lines(window, true, matches).await,

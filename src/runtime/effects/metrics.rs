@@ -39,7 +39,13 @@ pub(super) async fn read(desk: Arc<Desk>, request: MetricRequest) -> Result<Msg,
 /// Reads the names for completion.
 pub(super) async fn read_names(desk: Arc<Desk>) -> Result<Msg, DeskError> {
     let (metrics, labels) = desk.metric_names(Window::before(now(), NAMES)).await;
-    Ok(Msg::MetricNamesRead(MetricNames { metrics, labels }))
+    Ok(Msg::MetricNamesRead(MetricNames { metrics, labels, values: Default::default() }))
+}
+
+/// Reads the values of a label for completion.
+pub(super) async fn read_values(desk: Arc<Desk>, label: String) -> Result<Msg, DeskError> {
+    let values = desk.label_values(&label, Window::before(now(), NAMES)).await;
+    Ok(Msg::LabelValuesRead(label, values))
 }
 
 /// Keeps a chart as evidence.

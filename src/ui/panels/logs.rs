@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use crate::analysis::patterns::RATE_BUCKETS;
 use crate::analysis::{Change, Pattern};
 use crate::app::action::Action;
-use crate::app::board::Filter;
-use crate::app::logs::History;
+use crate::app::filter::Filter;
+use crate::app::logs::{DEFAULT_COLUMNS, History, LineRow, column_value};
 use crate::app::model::Model;
 use crate::app::pointer::Target;
 use crate::app::room::Room;
@@ -215,12 +215,12 @@ fn pattern_detail(now: Timestamp, record: &EvidenceRecord, p: &Pattern, theme: &
         _ => "times unknown".to_owned(),
     };
     let before = match p.baseline_count {
-        0 => "none before the onset".to_owned(),
-        n => format!("{n} before the onset"),
+        0 => "none before it".to_owned(),
+        n => format!("{n} before it"),
     };
     let services = if p.services.is_empty() { String::new() } else { format!(" · {}", p.services.join(", ")) };
     let mut lines = vec![Line::from(Span::styled(
-        format!(" {}, {before} · {times}{services}", count(p.count, "line")),
+        format!(" {} since the onset, {before} · {times}{services}", count(p.count, "line")),
         theme.style(Meaning::Muted),
     ))];
     let fields = crate::evidence::render::facets(p);
@@ -258,8 +258,16 @@ fn lines(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<
             inner = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
         }
     }
+    let mut shown = logs.window(usize::from(inner.height));
+    let columns = Columns::new(&logs.columns, &shown);
+    if let Some(heads) = columns.heads()
+        && inner.height > 3
+    {
+        put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(heads, theme.style(Meaning::Muted))), None);
+        inner = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+        shown = logs.window(usize::from(inner.height));
+    }
     let height = usize::from(inner.height);
-    let shown = logs.window(height);
     if shown.is_empty() {
         put(
             frame.buffer_mut(),
@@ -276,7 +284,7 @@ fn lines(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<
     for row in shown {
         let line = row.line;
         let repeats = if row.repeats > 1 { format!("×{} ", row.repeats) } else { String::new() };
-        let prefix = line_prefix(line);
+        let prefix = columns.of(line);
         let meaning = Meaning::of_level(line.level);
         let lead = text::width(&prefix) + text::width(&repeats);
         let room = width.saturating_sub(lead);
@@ -400,9 +408,45 @@ fn history_axis(model: &Model, history: &History, width: usize) -> String {
     format!(" {from} {axis} {to}")
 }
 
-/// The time, level and service before the message of a log line.
-fn line_prefix(line: &LogLine) -> String {
-    let at = line.at.map_or_else(|| "--:--:--".to_owned(), |t| t.clock(time::UtcOffset::UTC));
-    let level = line.level.map_or("     ", |l| l.word());
-    format!("{at} {level:<5} {} ", text::pad(line.service.as_deref().unwrap_or(""), 10))
+/// The columns before the message of a log line.
+struct Columns<'a> {
+    names: &'a [String],
+    /// The width of each.
+    widths: Vec<usize>,
+}
+
+/// The widest that the column of a field becomes.
+const MAX_COLUMN: usize = 24;
+
+impl<'a> Columns<'a> {
+    /// The columns, as wide as what the rows have in them.
+    fn new(names: &'a [String], rows: &[LineRow<'_>]) -> Self {
+        let width = |name: &String| match name.as_str() {
+            "time" => 8,
+            "level" => 5,
+            "service" => 10,
+            field => {
+                let widest = rows.iter().filter_map(|r| r.line.fields.get(field)).map(|v| text::width(v)).max().unwrap_or(0);
+                widest.max(text::width(field)).min(MAX_COLUMN)
+            }
+        };
+        Self { names, widths: names.iter().map(width).collect() }
+    }
+
+    fn text(&self, value: impl Fn(&str) -> String) -> String {
+        let cell = |(name, width): (&String, &usize)| format!("{} ", text::pad(&value(name), *width));
+        self.names.iter().zip(&self.widths).map(cell).collect()
+    }
+
+    /// The names of the columns; `None` for those that need no name.
+    fn heads(&self) -> Option<String> {
+        let has_fields = self.names.iter().any(|name| !DEFAULT_COLUMNS.contains(&name.as_str()));
+        has_fields.then(|| self.text(str::to_owned))
+    }
+
+    /// What a line has in the columns.
+    fn of(&self, line: &LogLine) -> String {
+        let unknown = |name: &str| if name == "time" { "--:--:--".to_owned() } else { String::new() };
+        self.text(|name| column_value(line, name).map_or_else(|| unknown(name), |value| value.replace('\n', " ")))
+    }
 }

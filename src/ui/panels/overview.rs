@@ -488,7 +488,7 @@ fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
 /// When the next update is due, and the state of the exit criteria.
 fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![heading(theme, "Timers")];
-    let to = |audience: Option<crate::incident::Audience>| audience.map(|a| format!(" to {}", a.word())).unwrap_or_default();
+    let to = |audience: Option<crate::incident::Audience>| audience.map(|a| format!(" ({})", a.title())).unwrap_or_default();
     match incident.head.next_update() {
         Some((due, audience)) if due <= model.now => lines.push(Line::from(Span::styled(
             text::fit(

@@ -112,8 +112,11 @@ fn entry_lines(
     }
     if let Some((at, fired)) = incident.alerts_fired(before, entry.at) {
         let time = if at.date() == date { at.clock(time::UtcOffset::UTC) } else { at.date_clock() };
-        let line = format!("{time} ●  {fired}");
-        lines.extend(text::wrap(&line, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
+        let head = format!("{time} ●  ");
+        let indent = " ".repeat(text::width(&head));
+        let parts = text::wrap(&fired, width.saturating_sub(indent.len() + 1).max(20));
+        let line = |(n, part): (usize, String)| format!("{}{part}", if n == 0 { &head } else { &indent });
+        lines.extend(parts.into_iter().enumerate().map(line).map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
     }
     let (mark, meaning) = match entry.actor.kind {
         ActorKind::Human => ("◆", Meaning::Accent),

@@ -77,7 +77,7 @@ fn sent(model: &Model, incident: &Incident, kept: Option<&str>, theme: &Theme, f
         let through = if through.is_empty() { String::new() } else { format!("{}: ", through.join(", ")) };
         let line = Line::from(vec![
             Span::styled(format!(" {when} "), theme.style(Meaning::Muted)),
-            Span::styled(text::pad(update.audience.word(), 10), theme.style(Meaning::Accent)),
+            Span::styled(text::pad(update.audience.title(), 10), theme.style(Meaning::Accent)),
             Span::styled(through.clone(), theme.style(Meaning::Ok)),
             Span::raw(text::fit(&update.text, width.saturating_sub(text::width(&when) + 12 + text::width(&through)))),
         ]);
@@ -96,11 +96,7 @@ fn channels_of<'a>(incident: &'a Incident, update: &Update) -> Vec<&'a str> {
 
 /// The draft, and below it each part that should be worded differently, with the reason.
 fn draft(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
-    let readers = match room.draft_audience {
-        Audience::Internal => "technical",
-        Audience::Executive => "executive",
-        Audience::External => "customer",
-    };
+    let readers = room.draft_audience.title();
     let stage = match (&room.draft, room.draft_stage) {
         (Some(Ok(draft)), _) => draft.stage.word(),
         (_, Some(stage)) => stage.word(),
