@@ -9,6 +9,7 @@ mod input;
 mod keyboard;
 mod links;
 pub mod log;
+mod output;
 mod poll;
 mod presence;
 mod session;
@@ -34,6 +35,8 @@ use crate::ui::theme::Theme;
 use crate::ui::{ViewCache, render};
 use effects::Runner;
 use keyboard::{Input, Keyboard};
+use output::Tty;
+pub(crate) use session::is_running;
 use user_files::UserFiles;
 
 /// The shortest time between frames that are not caused by a key.
@@ -162,19 +165,19 @@ impl BackgroundQuestion {
     }
 }
 
-type Tty = Terminal<CrosstermBackend<std::io::Stdout>>;
+type Screen = Terminal<CrosstermBackend<Tty>>;
 
 /// Clears the screen and returns a terminal with empty buffers, so that the next frame is drawn completely.
 /// `Terminal::clear` would query the cursor position, and the terminal's answer could mix with key presses.
-fn cleared_terminal() -> std::io::Result<Tty> {
+fn cleared_terminal() -> std::io::Result<Screen> {
     use crossterm::terminal::{Clear, ClearType};
-    crossterm::execute!(std::io::stdout(), Clear(ClearType::All))?;
-    Terminal::new(CrosstermBackend::new(std::io::stdout()))
+    crossterm::execute!(Tty, Clear(ClearType::All))?;
+    Terminal::new(CrosstermBackend::new(Tty))
 }
 
 /// The screen with what it needs to be drawn.
 struct Display {
-    terminal: Tty,
+    terminal: Screen,
     theme: Theme,
     cache: ViewCache,
     drawn: Instant,
@@ -207,7 +210,7 @@ impl Display {
 
     fn draw(&mut self, model: &mut Model) -> std::io::Result<()> {
         // Terminals that can show a frame at once do; the others ignore it.
-        crossterm::queue!(std::io::stdout(), BeginSynchronizedUpdate)?;
+        crossterm::queue!(Tty, BeginSynchronizedUpdate)?;
         let frame = self.terminal.draw(|f| {
             render(model, &self.theme, &mut self.cache, f);
             if self.is_ascii {
@@ -219,7 +222,7 @@ impl Display {
             let buffer = frame.buffer.clone();
             links::write(self.terminal.backend_mut(), &buffer)?;
         }
-        crossterm::execute!(std::io::stdout(), EndSynchronizedUpdate)?;
+        crossterm::execute!(Tty, EndSynchronizedUpdate)?;
         model.scroll_limit = self.cache.scroll_limit;
         std::mem::swap(&mut model.pointer.targets, &mut self.cache.targets);
         let moved = crate::app::find::drawn(model, std::mem::take(&mut self.cache.matches));
@@ -269,6 +272,11 @@ impl Front<'_> {
             Some(keyboard) => keyboard.next().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Whether input waits that was already read.
+    fn has_input(&self) -> bool {
+        self.keyboard.as_ref().is_some_and(Keyboard::has_input)
     }
 
     /// Waits for a pending answer of the terminal, so that it does not reach the shell or an editor.
@@ -344,8 +352,11 @@ async fn drive(
     let (keyboard, question) = (Some(Keyboard::new()), BackgroundQuestion::ask(config));
     let mut front = Front { guard, display, keyboard, question };
     let mut ticks = seconds();
+    // Whether a frame that should have been drawn at once was not.
+    let mut is_late = false;
     loop {
-        let mut urgent = false;
+        let mut urgent = std::mem::take(&mut is_late);
+        let is_written = output::is_idle();
         let mut effects: Vec<Effect> = Vec::new();
         let drawn = front.display.drawn;
         tokio::select! {
@@ -379,7 +390,13 @@ async fn drive(
                 session.keep(&model);
                 front.display.is_stale = true;
             }
-            () = tokio::time::sleep_until((drawn + FRAME).into()), if front.display.is_stale => urgent = true,
+            () = tokio::time::sleep_until((drawn + FRAME).into()), if front.display.is_stale && is_written => urgent = true,
+            () = output::idle(), if !is_written => {}
+        }
+        if output::has_failed() {
+            // Everything acknowledged is already in the journal.
+            session.end(&model, false).await;
+            return Ok(Ending::Quit);
         }
         for effect in effects {
             if effect == Effect::Quit {
@@ -397,8 +414,16 @@ async fn drive(
                 signals.forget_interrupt();
             }
         }
-        if urgent || front.display.is_stale && front.display.drawn.elapsed() >= FRAME {
-            front.display.draw(&mut model)?;
+        // Keys that wait are handled first, and a terminal that has not read the last frame gets none.
+        let is_due = front.display.drawn.elapsed() >= FRAME;
+        let is_free = output::is_idle() && (is_due || !front.has_input());
+        if is_free && (urgent || front.display.is_stale && is_due) {
+            if let Err(error) = front.display.draw(&mut model) {
+                session.end(&model, false).await;
+                return Err(error);
+            }
+        } else if urgent {
+            (is_late, front.display.is_stale) = (true, true);
         }
     }
 }

@@ -104,10 +104,11 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
         cache.targets.clear();
         panels::overlay::render(model, theme, cache, overlay, frame, body);
     }
-    // A dialog has its own keys, so that a message over the footer hides nothing of it.
+    // A dialog has its own keys, so that a message over the footer hides nothing of it. The tour waits while a message is shown.
     let is_dialog = model.overlay.as_ref().is_some_and(|o| o.context() != Context::Reader);
-    let place = if is_dialog { Rect { height: body.height + tour_row.height + footer.height, ..body } } else { body };
-    panels::footer::message(model, theme, frame, place, is_dialog);
+    let rows = tour_row.height + if is_dialog { footer.height } else { 0 };
+    let place = Rect { height: area.height - if is_dialog { 0 } else { footer.height }, ..area };
+    panels::footer::message(model, theme, frame, place, (is_dialog, rows));
 }
 
 /// A rectangle of at most the given size, centered in `area`.

@@ -527,7 +527,7 @@ fn headless_demo_runs_from_alert_to_postmortem() {
             vec![
                 "About 2 of 3 orders failed at the last step. Affected: most customers who tried to pay.",
                 "### Contributing factors",
-                "The cause, confirmed by the responders: version 1.42.0 of checkout",
+                "The cause, as the responders judged it: version 1.42.0 of checkout",
                 "It ended with this mitigation at",
                 "Checkout version went from 1.41.3 to 1.42.0.",
                 "requests failed (59%)",

@@ -68,7 +68,10 @@ fn drafts_follow_the_state_of_the_incident_and_the_readers() {
     json(d, &["incident", "status", "INC-1", "identified"]);
     let technical = draft("technical", &[]);
     let text = technical["text"].as_str().unwrap();
-    assert!(technical["stage"] == "identified" && text.contains("Confirmed cause: the pool is too small."), "{text}");
+    assert!(
+        technical["stage"] == "identified" && text.contains("Cause, as the responders judged it: the pool is too small."),
+        "{text}"
+    );
     assert!(
         text.contains("- M1 roll back to 1.41 (proposed)") && text.contains("- a decision on M1: roll back to 1.41"),
         "{text}"

@@ -335,6 +335,7 @@ actions! {
     Later, "later", Reader, "later", "Move the cursor of a chart to the next sample", false;
     FarEarlier, "far-earlier", Reader, "far earlier", "Move the cursor of a chart back by a tenth", false;
     FarLater, "far-later", Reader, "far later", "Move the cursor of a chart forward by a tenth", false;
+    GoToTime, "go-to-time", Reader, "time", "Move the cursor of a chart to a time: 10:07, 15m ago", false;
     ZoomIn, "zoom-in", Reader, "zoom in", "Show half of the time around the cursor of a chart", false;
     ZoomOut, "zoom-out", Reader, "zoom out", "Show twice the time around the cursor of a chart", false;
     Compare, "compare", Reader, "compare", "Compare a chart with yesterday, with a week before, with nothing", false;

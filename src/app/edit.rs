@@ -104,7 +104,8 @@ impl TextField {
         let was_selected = std::mem::take(&mut self.is_selected);
         match (chord.code, chord.ctrl, chord.alt) {
             (Code::Char(c), false, false) => {
-                self.is_selected = was_selected;
+                // A space alone replaces nothing: it continues the proposed text.
+                self.is_selected = was_selected && c != ' ';
                 // A full text ignores the key.
                 let _full = self.insert(c.encode_utf8(&mut [0; 4]));
             }

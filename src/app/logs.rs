@@ -62,6 +62,8 @@ pub(crate) struct LineRow<'a> {
 struct Kept {
     line: LogLine,
     key: u64,
+    /// What filter and search match (see [`searchable_text`]), made when it is first needed.
+    text: std::cell::OnceCell<String>,
 }
 
 impl Kept {
@@ -74,7 +76,11 @@ impl Kept {
             let word = if word.bytes().any(|b| b.is_ascii_digit()) { "0" } else { word };
             word.hash(&mut hasher);
         }
-        Self { key: hasher.finish(), line }
+        Self { key: hasher.finish(), line, text: std::cell::OnceCell::new() }
+    }
+
+    fn matches(&self, filter: &Filter) -> bool {
+        filter.matches_with(self.text.get_or_init(|| searchable_text(&self.line)), &self.line)
     }
 }
 
@@ -253,13 +259,13 @@ impl Logs {
     /// The lines that filter and level show, oldest first.
     pub(crate) fn shown_lines(&self) -> Vec<&LogLine> {
         let filter = Filter::new(&self.filter);
-        self.lines().filter(|l| self.is_shown(l, &filter)).collect()
+        self.ring.iter().filter(|k| self.is_shown(k, &filter)).map(|k| &k.line).collect()
     }
 
     /// The number of shown lines that match the search, and the position of the selected one among them, counted from 1.
     pub(crate) fn hits(&self) -> (Option<usize>, usize) {
         let (filter, search, first) = (Filter::new(&self.filter), Filter::new(&self.search), self.first_number());
-        let is_hit = |k: &Kept| self.is_shown(&k.line, &filter) && line_matches(&search, &k.line);
+        let is_hit = |k: &Kept| self.is_shown(k, &filter) && k.matches(&search);
         let (mut place, mut all) = (None, 0);
         for (i, _) in self.ring.iter().enumerate().filter(|(_, k)| is_hit(k)) {
             all += 1;
@@ -268,6 +274,12 @@ impl Logs {
             }
         }
         (place, all)
+    }
+
+    /// The number of lines that filter and level show.
+    pub(crate) fn shown_count(&self) -> usize {
+        let filter = Filter::new(&self.filter);
+        self.ring.iter().filter(|k| self.is_shown(k, &filter)).count()
     }
 
     /// The number of the first kept line.
@@ -302,11 +314,11 @@ impl Logs {
         self.taken
     }
 
-    fn is_shown(&self, line: &LogLine, filter: &Filter) -> bool {
-        if self.only_errors && !line.is_error() {
+    fn is_shown(&self, kept: &Kept, filter: &Filter) -> bool {
+        if self.only_errors && !kept.line.is_error() {
             return false;
         }
-        self.filter.is_empty() || line_matches(filter, line)
+        self.filter.is_empty() || kept.matches(filter)
     }
 
     /// The rows to show: at most `most`, oldest first. They end at the newest line or, when the view does not follow, half a screen
@@ -334,7 +346,7 @@ impl Logs {
         rows.extend(after);
         let end = if selected.is_some() { (place + most / 2 + 1).max(most).min(rows.len()) } else { rows.len() };
         let begin = end.saturating_sub(most);
-        let shown = selected.filter(|at| self.ring.get(*at).is_some_and(|k| self.is_shown(&k.line, &filter)));
+        let shown = selected.filter(|at| self.ring.get(*at).is_some_and(|k| self.is_shown(k, &filter)));
         let row = |(n, (at, _, repeats)): (usize, (usize, u64, usize))| {
             let is_selected = shown.is_some() && n == place;
             // The row of a match shows the match, wherever it is among the equal lines.
@@ -354,7 +366,7 @@ impl Logs {
         rows: &mut VecDeque<(usize, u64, usize)>,
     ) {
         for at in order {
-            let Some(kept) = self.ring.get(at).filter(|k| self.is_shown(&k.line, filter)) else { continue };
+            let Some(kept) = self.ring.get(at).filter(|k| self.is_shown(k, filter)) else { continue };
             let count = rows.len();
             match rows.back_mut() {
                 Some(last) if self.folds && last.1 == kept.key => (last.0, last.2) = (last.0.max(at), last.2 + 1),
@@ -368,10 +380,10 @@ impl Logs {
     pub(crate) fn current(&self) -> Option<&LogLine> {
         let filter = Filter::new(&self.filter);
         let Some(selected) = self.selected.filter(|_| !self.is_following) else {
-            return self.ring.iter().rev().map(|k| &k.line).find(|l| self.is_shown(l, &filter));
+            return self.ring.iter().rev().find(|k| self.is_shown(k, &filter)).map(|k| &k.line);
         };
         let place = usize::try_from(selected.checked_sub(self.first_number())?).ok()?;
-        self.ring.get(place).map(|k| &k.line).filter(|l| self.is_shown(l, &filter))
+        self.ring.get(place).filter(|k| self.is_shown(k, &filter)).map(|k| &k.line)
     }
 
     /// Selects a line by its number, and stops following.
@@ -387,16 +399,29 @@ impl Logs {
         (self.selected, self.is_following) != before
     }
 
-    /// Selects the next or previous error.
-    pub(crate) fn go_to_error(&mut self, forward: bool) {
-        self.move_selection(1, forward, false, LogLine::is_error);
+    /// Selects the next or previous error; `false` if there is none.
+    pub(crate) fn go_to_error(&mut self, forward: bool) -> bool {
+        let before = (self.selected, self.is_following);
+        self.move_selection(1, forward, false, |k| k.line.is_error());
+        (self.selected, self.is_following) != before
+    }
+
+    /// Selects the nearest line that filter and level show, if they hide the selected one.
+    pub(crate) fn reselect(&mut self) {
+        let first = self.first_number();
+        let Some(at) = self.selected.and_then(|s| usize::try_from(s.checked_sub(first)?).ok()) else { return };
+        let filter = Filter::new(&self.filter);
+        let shown = (0..self.ring.len()).filter(|n| self.ring.get(*n).is_some_and(|k| self.is_shown(k, &filter)));
+        if let Some(nearest) = shown.min_by_key(|n| n.abs_diff(at)) {
+            self.selected = Some(first + u64::try_from(nearest).unwrap_or(0));
+        }
     }
 
     /// Selects the next or previous line that matches the search; `false` if there is none.
     pub(crate) fn go_to_hit(&mut self, forward: bool) -> bool {
         let search = Filter::new(&self.search);
         let before = (self.selected, self.is_following);
-        self.move_selection(1, forward, false, |line| line_matches(&search, line));
+        self.move_selection(1, forward, false, |k| k.matches(&search));
         // After the last match, stay there instead of jumping to the end.
         if self.is_following && !before.1 {
             (self.selected, self.is_following) = before;
@@ -410,14 +435,15 @@ impl Logs {
     pub(crate) fn search_from_here(&mut self) -> bool {
         let search = Filter::new(&self.search);
         let filter = Filter::new(&self.filter);
-        let matches = |line: &LogLine| self.is_shown(line, &filter) && line_matches(&search, line);
-        let is_here = !self.is_following && self.current().is_some_and(matches);
+        let here =
+            self.selected.filter(|_| !self.is_following).and_then(|s| usize::try_from(s.checked_sub(self.first_number())?).ok());
+        let is_here = here.and_then(|at| self.ring.get(at)).is_some_and(|k| self.is_shown(k, &filter) && k.matches(&search));
         is_here || self.go_to_hit(false) || self.go_to_hit(true)
     }
 
     /// Moves the selection over `steps` lines that satisfy `accept`, or over such rows. Moving forward past the last one follows the
     /// end of live logs.
-    fn move_selection(&mut self, steps: usize, forward: bool, by_row: bool, accept: impl Fn(&LogLine) -> bool) {
+    fn move_selection(&mut self, steps: usize, forward: bool, by_row: bool, accept: impl Fn(&Kept) -> bool) {
         let first = self.first_number();
         let start = self.selected.unwrap_or(self.taken).clamp(first, self.taken);
         let place = usize::try_from(start - first).unwrap_or(0);
@@ -428,11 +454,11 @@ impl Logs {
         let mut order: Box<dyn Iterator<Item = usize>> =
             if forward { Box::new(place + 1..length) } else { Box::new((0..place.min(length)).rev()) };
         for at in order.by_ref() {
-            let Some(kept) = self.ring.get(at).filter(|k| self.is_shown(&k.line, &filter)) else { continue };
+            let Some(kept) = self.ring.get(at).filter(|k| self.is_shown(k, &filter)) else { continue };
             let is_same_row = by_row && key == Some(kept.key);
             if is_same_row {
                 // Forward, a row is represented by its last line.
-                if forward && found.is_some() && accept(&kept.line) {
+                if forward && found.is_some() && accept(kept) {
                     found = Some(at);
                 }
                 continue;
@@ -441,7 +467,7 @@ impl Logs {
                 break;
             }
             key = Some(kept.key);
-            if accept(&kept.line) {
+            if accept(kept) {
                 (found, left) = (Some(at), left - 1);
             }
         }

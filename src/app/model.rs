@@ -266,6 +266,11 @@ impl Model {
         }
     }
 
+    /// The contexts whose keys the help lists: those of the text that it was opened over, or of the view.
+    pub(crate) fn help_contexts(&self) -> Vec<Context> {
+        if self.under.is_some() { vec![Context::Reader, Context::Everywhere] } else { self.view_contexts() }
+    }
+
     /// The contexts of the view, ignoring any open dialog, narrowest first.
     pub(crate) fn view_contexts(&self) -> Vec<Context> {
         match (self.screen, &self.room) {

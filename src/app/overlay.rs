@@ -60,6 +60,10 @@ pub(crate) enum Purpose {
     Search,
     /// A search in the text that is open.
     Find,
+    /// The time that the cursor of the open chart goes to.
+    ChartTime,
+    /// An action item, whose purpose is chosen next.
+    ActionItem,
 }
 
 impl Purpose {
@@ -81,7 +85,9 @@ impl Purpose {
             | Self::SaveLines(_)
             | Self::Filter
             | Self::Search
-            | Self::Find => false,
+            | Self::Find
+            | Self::ChartTime
+            | Self::ActionItem => false,
         }
     }
 }
@@ -218,6 +224,15 @@ pub(crate) struct Field {
     /// What to type, shown while the field has the focus.
     pub hint: &'static str,
     pub edit: TextField,
+    /// The text that it was opened with.
+    pub initial: String,
+}
+
+impl Field {
+    /// A field with a proposed text.
+    pub(crate) fn new(label: &'static str, hint: &'static str, text: String) -> Self {
+        Self { label, hint, edit: TextField::proposed(&text), initial: text }
+    }
 }
 
 /// What a form is for.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::logs::InputHistory;
 use super::model::Model;
-use super::overlay::{InputDialog, Overlay, Purpose};
+use super::overlay::{Field, FieldsForm, InputDialog, Overlay, Purpose};
 use super::room::{Room, Tab};
 use crate::incident::IncidentId;
 
@@ -62,10 +62,21 @@ pub(crate) struct Unsent {
 impl Unsent {
     fn of(incident: Option<IncidentId>, dialog: &InputDialog) -> Option<Self> {
         let text = dialog.edit.text();
-        let is_used = matches!(dialog.purpose, Purpose::Filter | Purpose::Search | Purpose::Find);
+        let is_used = matches!(dialog.purpose, Purpose::Filter | Purpose::Search | Purpose::Find | Purpose::ChartTime);
         let is_typed = !text.trim().is_empty() && text != dialog.initial && !is_used;
         is_typed.then(|| Self { incident, title: dialog.title.clone(), text: text.to_owned() })
     }
+}
+
+/// The texts of a form that were changed, each by the name of its field.
+pub(crate) fn unsent_fields(incident: Option<IncidentId>, form: &FieldsForm) -> impl Iterator<Item = Unsent> {
+    let changed = form.fields.iter().filter(|f| f.edit.text() != f.initial);
+    changed.map(move |f| Unsent { incident, title: field_key(form, f), text: f.edit.text().to_owned() })
+}
+
+/// What names a field among the unsent texts.
+pub(crate) fn field_key(form: &FieldsForm, field: &Field) -> String {
+    format!("{}: {}", form.title, field.label)
 }
 
 impl Session {
@@ -77,14 +88,15 @@ impl Session {
             filter: room.filter.clone(),
         };
         let here = model.here();
-        let typed = match &model.overlay {
-            Some(Overlay::Input(dialog)) => Unsent::of(here, dialog),
+        let typed: Vec<Unsent> = match &model.overlay {
+            Some(Overlay::Input(dialog)) => Unsent::of(here, dialog).into_iter().collect(),
+            Some(Overlay::Fields(form)) => unsent_fields(here, form).collect(),
             // A title that is still as it was proposed is selected.
             Some(Overlay::Declare(form)) if !form.title.is_selected() => {
                 let alerts: Vec<String> = form.alerts.iter().map(|a| a.fingerprint.clone()).collect();
-                Some(Unsent { incident: None, title: declare_key(&alerts), text: form.title.text().to_owned() })
+                vec![Unsent { incident: None, title: declare_key(&alerts), text: form.title.text().to_owned() }]
             }
-            _ => None,
+            _ => Vec::new(),
         };
         let unused = model.unused.iter().filter_map(|(incident, dialog)| Unsent::of(*incident, dialog));
         let of_declaration =

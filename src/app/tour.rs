@@ -24,7 +24,7 @@ impl Tour {
             0 => matches!(model.overlay, Some(Overlay::Declare(_))) || room.is_some(),
             1 => room.is_some_and(|r| r.incident.is_some()),
             2 => {
-                let opens = matches!(&model.overlay, Some(Overlay::Text { .. } | Overlay::Evidence { .. } | Overlay::List(_)));
+                let opens = matches!(&model.overlay, Some(Overlay::Text { .. } | Overlay::Evidence { .. }));
                 opens || room.is_some_and(|r| r.tab != Tab::Overview)
             }
             3 => model.overlay.is_none() && tab(Tab::Logs),
@@ -55,8 +55,13 @@ pub(crate) fn line(model: &Model) -> Option<String> {
     let tour = model.tour?;
     // In a dialog, its key would be typed.
     let is_typing = model.overlay.as_ref().is_some_and(|o| o.context() != super::action::Context::Reader);
-    let end = if is_typing { String::new() } else { format!("  {} ends the tour", model.key(Action::EndTour)) };
-    Some(format!("Tour {} of {STEPS}  {}{end}", tour.done + 1, tour.text(model)))
+    let (text, end) = match is_typing {
+        // What declares the incident is pressed in the dialog.
+        true if tour.done == 1 => (tour.text(model), String::new()),
+        true => ("It goes on when this dialog is closed.".to_owned(), String::new()),
+        false => (tour.text(model), format!("  {} ends the tour", model.key(Action::EndTour))),
+    };
+    Some(format!("Tour {} of {STEPS}  {text}{end}", tour.done + 1))
 }
 
 /// Goes on to the next step once the shown one has been done.

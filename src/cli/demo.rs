@@ -41,13 +41,29 @@ impl Drop for Scratch {
     }
 }
 
+/// The start of the name of a temporary store, before the number of its process.
+const PREFIX: &str = "warroom-demo-";
+
+/// Removes the temporary stores of demos that were killed.
+fn remove_leftovers() {
+    let pid = |name: &str| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok();
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let is_leftover = entry.file_name().to_str().and_then(pid).is_some_and(|pid| !crate::runtime::is_running(pid));
+        // Those of other users stay, because they cannot be removed.
+        if is_leftover && entry.file_type().is_ok_and(|t| t.is_dir()) {
+            let _not_ours = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 fn decode(bytes: &[u8]) -> Result<Recording, CliError> {
     Recording::decode(bytes).map_err(|e| CliError::failed(format!("the embedded recording is damaged: {e}")))
 }
 
 /// `user` is the user's configuration, of which only how the screen looks is taken.
 fn desk(user: Option<&Config>) -> Result<(Desk, Config, Scratch), CliError> {
-    let scratch = Scratch(std::env::temp_dir().join(format!("warroom-demo-{}-{}", std::process::id(), now().micros())));
+    remove_leftovers();
+    let scratch = Scratch(std::env::temp_dir().join(format!("{PREFIX}{}-{}", std::process::id(), now().micros())));
     let mut config = Config::defaults();
     config.store_url = format!("sqlite:{}", scratch.0.join("journal.db").display());
     if let Some(user) = user {

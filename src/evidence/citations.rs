@@ -161,7 +161,7 @@ fn first_steps(investigation: &Investigation) -> String {
     }
     if let Some(f) = first(FindingKind::Metric) {
         steps.push(format!(
-            "{} {}: nothing else that was checked changed earlier (confidence in the evidence: {}). Being first is not proof of \
+            "{} {}: no other metric that was checked changed earlier (confidence in the evidence: {}). Being first is not proof of \
              cause: check what happened there at that time.",
             f.title,
             tags(&f.evidence),

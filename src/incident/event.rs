@@ -65,6 +65,8 @@ pub enum NextUpdate {
     Scheduled,
     /// After this duration.
     In(std::time::Duration),
+    /// At the time that the text names.
+    At(crate::telemetry::Timestamp),
     /// Never: this was the last update.
     Never,
 }

@@ -732,7 +732,12 @@ impl Fact {
             Self::UpdatePublished { audience, text, next_due } => format!(
                 "Update ({}): {text}{}",
                 audience.title(),
-                next_due.map(|at| format!(" (next update by {} UTC)", at.clock(time::UtcOffset::UTC))).unwrap_or_default()
+                // A text that names the minute itself needs no second time.
+                next_due
+                    .map(|at| at.clock(time::UtcOffset::UTC))
+                    .filter(|clock| clock.get(..5).is_none_or(|minute| !text.contains(minute)))
+                    .map(|clock| format!(" (next update by {clock} UTC)"))
+                    .unwrap_or_default()
             ),
             Self::Event { event, text } => format!("{}: {text}", event.title()),
             Self::HypothesisJudged { seq, verdict, reason } => {
@@ -786,8 +791,11 @@ impl Fact {
                 None => format!("Investigated {}: no findings", window.label()),
             },
             Self::AiRun { answer } => format!(
-                "Ran prompt \"{}\"{}; {}",
-                answer.prompt,
+                "{}{}; {}",
+                match &answer.question {
+                    Some(question) => format!("Asked “{}”", crate::telemetry::clean::truncate(question, 80)),
+                    None => format!("Ran prompt \"{}\"", answer.prompt),
+                },
                 match (answer.source, answer.partial) {
                     (super::AnswerSource::Rules, _) => " (rule-based report)",
                     (super::AnswerSource::Llm, true) => " (partial answer)",

@@ -62,3 +62,28 @@ pub async fn record(
     let json = |e: serde_json::Error| crate::sources::SourceError::new(crate::sources::FaultKind::Malformed, e.to_string());
     Ok(crate::evidence::Redactor::new().redact_value(&recording).map_err(json)?.into_inner())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::investigate::clock::now;
+
+    /// The demo is recorded like this, so that its playbooks can be run.
+    #[tokio::test]
+    async fn a_recording_answers_the_playbooks_of_its_alerts() {
+        let demo = Recording::decode(include_bytes!("../../demo/pool-exhaustion.wrec")).unwrap();
+        let set = SourceSet::from_sources(demo.clone().play(now()));
+        let library = Library::load(&[]);
+        let span = Window::before(now(), std::time::Duration::from_mins(13));
+        let quiet: Progress = Arc::new(|_| {});
+        let again = record(&set, span, "again", &[], &library, &quiet).await.unwrap();
+        let alerts = set.alerts().await.alerts;
+        let labels = &alerts.iter().find(|a| a.name == "HighErrorRate" && a.service() == Some("checkout")).unwrap().labels;
+        let asked = queries_for(library.get("application-error").unwrap(), labels);
+        assert!(asked.len() > 2 && asked[0].contains("service=\"checkout\""), "{asked:?}");
+        for recording in [&demo, &again] {
+            let is_known = |query: &String| recording.sources.iter().any(|s| s.ranges.contains_key(query));
+            assert!(asked.iter().all(is_known), "{:?}", asked.iter().find(|q| !is_known(q)));
+        }
+    }
+}

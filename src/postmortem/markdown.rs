@@ -315,12 +315,25 @@ fn causes(out: &mut String, r: &Report) {
     let confirmed: Vec<_> = r.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Supported)).collect();
     for h in &confirmed {
         let why = h.reason.as_ref().map(|w| format!(" Their reason: {}", prose::past_or_quoted_clause(w))).unwrap_or_default();
-        put!(out, "{} This was confirmed by the responders.{}\n", inline(&prose::past_or_quoted(&h.text)), inline_after(&why));
+        put!(
+            out,
+            "{} The responders judged that the evidence supports this.{}\n",
+            inline(&prose::past_or_quoted(&h.text)),
+            inline_after(&why)
+        );
     }
     if !r.chain.is_empty() {
         let is_whole =
             r.chain.iter().any(|l| l.role == LinkRole::Trigger) && r.chain.iter().any(|l| l.role == LinkRole::Recovery);
-        put!(out, "{}\n", if is_whole { "From the trigger to the recovery:" } else { "In the order of time:" });
+        let is_late = r.chain.windows(2).any(|pair| matches!(pair, [a, b] if a.at.is_some() && b.at.is_some() && a.at > b.at));
+        let heading = match (is_whole, is_late) {
+            (true, false) => "From the trigger to the recovery:",
+            (false, false) => "In the order of time:",
+            // Metrics show a change at their next reading, when its effects may have begun.
+            (true, true) => "From the trigger, which metrics show only at their next reading, to the recovery:",
+            (false, true) => "From the trigger on, which metrics show only at their next reading:",
+        };
+        put!(out, "{heading}\n");
         let began = start(r);
         for (n, link) in r.chain.iter().enumerate() {
             // A trigger that a metric shows is known to the next scrape only.

@@ -458,7 +458,7 @@ impl Report {
     fn cause(&self, incident: &Incident) -> String {
         let of = |verdict: Option<Verdict>| self.hypotheses.iter().rev().find(move |h| h.verdict == verdict);
         if let Some(confirmed) = of(Some(Verdict::Supported)) {
-            return format!(" The cause, confirmed by the responders: {}", prose::past_or_quoted_clause(&confirmed.text));
+            return format!(" The cause, as the responders judged it: {}", prose::past_or_quoted_clause(&confirmed.text));
         }
         if let Some((found, finding)) = story::conclusion(incident).filter(|(c, _)| !c.origins.is_empty()) {
             let at = found.trigger_at.map_or_else(String::new, |at| format!(" at {} UTC", prose::minute(at)));

@@ -296,7 +296,7 @@ fn a_well_run_incident_can_be_sent_as_it_is() {
     assert_eq!(
         summary,
         "17% of orders failed at the last step. Affected: all customers in Europe, about 4,000. It lasted 18m, from 09:29 to \
-         09:47 UTC on 21 November 2026. It was rated SEV3. The cause, confirmed by the responders: version 1.42.0 opened too few \
+         09:47 UTC on 21 November 2026. It was rated SEV3. The cause, as the responders judged it: version 1.42.0 opened too few \
          database connections. It ended with this mitigation at 09:40 UTC, as its readings confirm: roll back checkout to 1.41.3."
     );
     for part in [
@@ -565,7 +565,7 @@ fn a_hypothesis_that_was_believed_for_a_while_keeps_its_story() {
     ]);
     for part in [
         "- The session store was too small. It was empty and logins still failed. It had been taken for the cause from 09:32 to 09:33 UTC.",
-        "The cause, confirmed by the responders: “screens glitch out and garble everything”.",
+        "The cause, as the responders judged it: “screens glitch out and garble everything”.",
         "- Reported by Sister Magda.",
         "Sister Magda reported it.",
     ] {

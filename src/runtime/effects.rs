@@ -51,6 +51,8 @@ pub(super) struct Runner {
     logs: Option<JoinSet<()>>,
     /// The running query for the chart. A newer one cancels it.
     chart: Option<AbortHandle>,
+    /// What is being made for a tab. What is made next takes its place.
+    tab: Option<AbortHandle>,
     wake: Wake,
     asking: CancellationToken,
     /// Stops the script that is running.
@@ -67,6 +69,7 @@ impl Runner {
             writes: JoinSet::new(),
             logs: None,
             chart: None,
+            tab: None,
             wake: Wake::default(),
             asking: CancellationToken::new(),
             script: CancellationToken::new(),
@@ -110,11 +113,34 @@ impl Runner {
     where
         F: Future<Output = Result<Msg, DeskError>> + Send + 'static,
     {
+        let _running = self.begin(work);
+    }
+
+    fn begin<F>(&mut self, work: impl FnOnce(Arc<Desk>) -> F) -> AbortHandle
+    where
+        F: Future<Output = Result<Msg, DeskError>> + Send + 'static,
+    {
         let work = work(Arc::clone(&self.desk));
         self.spawn(move |_, messages| async move {
             let msg = work.await.unwrap_or_else(|e| Msg::Failed(e.failure()));
             let _quitting = messages.send(msg).await;
-        });
+        })
+    }
+
+    /// Makes what a tab shows. Only the tab that was opened last needs it, so that what waits for another one is left out.
+    fn for_tab<F>(&mut self, work: impl FnOnce(Arc<Desk>) -> F)
+    where
+        F: Future<Output = Result<Msg, DeskError>> + Send + 'static,
+    {
+        if let Some(waiting) = self.tab.take() {
+            waiting.abort();
+        }
+        let work = work(Arc::clone(&self.desk));
+        self.tab = Some(self.begin(|_| async move {
+            // A key that is held opens many tabs. Work for the one where it stops.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            work.await
+        }));
     }
 
     /// Runs an effect that writes. If the store cannot write, the effect goes back to the model for a retry, so that text is
@@ -158,9 +184,7 @@ impl Runner {
             Effect::StopLogs => self.logs = None,
             Effect::Investigate(id, length) => self.investigate(id, length),
             Effect::Plan { id, question } => {
-                self.spawn(move |desk, messages| async move {
-                    let _quitting = messages.send(Msg::Planned(id, preview(&desk, id, question).await)).await;
-                });
+                self.for_tab(move |desk| async move { Ok(Msg::Planned(id, preview(&desk, id, question).await)) })
             }
             Effect::Ask { id, request, question } => self.ask(id, request, question),
             Effect::CancelAsk => self.asking.cancel(),
@@ -172,13 +196,11 @@ impl Runner {
                 };
                 Ok(Msg::RequestsRead(id, requests.iter().map(row).collect()))
             }),
-            Effect::MakeReport(id) => {
-                self.request(move |desk| async move {
-                    let (text, missing) = desk.report(id).await?;
-                    Ok(Msg::ReportReady(id, text, missing))
-                });
-            }
-            Effect::MakeDraft { id, audience, stage } => self.request(move |desk| async move {
+            Effect::MakeReport(id) => self.for_tab(move |desk| async move {
+                let (text, missing) = desk.report(id).await?;
+                Ok(Msg::ReportReady(id, text, missing))
+            }),
+            Effect::MakeDraft { id, audience, stage } => self.for_tab(move |desk| async move {
                 let incident = desk.journal.incident(id).await?;
                 Ok(Msg::DraftReady(id, Box::new(desk.draft(&incident, audience, stage))))
             }),

@@ -39,6 +39,11 @@ impl Keyboard {
         Self { events: EventStream::new(), ready: VecDeque::new(), replies: ReplyFilter::default() }
     }
 
+    /// Whether events wait that were already read.
+    pub(super) fn has_input(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The next event that is not part of a reply, or what the terminal answered; `None` if the terminal is gone. Nothing is lost if
     /// the future is dropped.
     pub(super) async fn next(&mut self) -> Option<Input> {

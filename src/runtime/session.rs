@@ -116,7 +116,7 @@ fn replace(path: &Path, session: &Session) -> std::io::Result<()> {
 }
 
 /// Whether a process of this machine runs, and is not this one.
-fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     #[cfg(unix)]
     {
         let other = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).filter(|_| pid != std::process::id());

@@ -3,7 +3,7 @@
 //! The panic hook restores the terminal before the panic is reported, so that the report is readable. Restoring twice is
 //! harmless.
 
-use std::io::{Write, stdout};
+use std::io::Write;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,9 @@ use crossterm::event::{
 use crossterm::terminal::{
     EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{Command, execute};
+use crossterm::{Command, execute, queue};
+
+use super::output::{self, Tty};
 
 static RAW: AtomicBool = AtomicBool::new(false);
 static SCREEN: AtomicBool = AtomicBool::new(false);
@@ -64,7 +66,7 @@ impl Guard {
                 before(info);
             }));
         });
-        if !std::io::IsTerminal::is_terminal(&stdout()) {
+        if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
             return Err(std::io::Error::other("stdout is not a terminal"));
         }
         // Such a terminal would show the control sequences as text.
@@ -110,7 +112,7 @@ impl Guard {
         if is_on {
             let _gone = switch(ReportPointer, &MOUSE);
         } else if MOUSE.swap(false, Ordering::SeqCst) {
-            let _gone = execute!(stdout(), DisableMouseCapture);
+            let _gone = execute!(Tty, DisableMouseCapture);
         }
     }
 
@@ -152,7 +154,7 @@ impl Drop for Guard {
 fn switch(command: impl Command, flag: &AtomicBool) -> std::io::Result<()> {
     // Set the flag first, because a command that fails may still have taken effect.
     flag.store(true, Ordering::SeqCst);
-    execute!(stdout(), command)
+    execute!(Tty, command)
 }
 
 /// Has keys reported unambiguously. The terminal keeps a stack of such modes, of which one is removed at the end, so that it is done once.
@@ -166,31 +168,33 @@ fn push_keyboard() -> std::io::Result<()> {
 /// Switches off every mode that is on. Can be called at any time and any number of times. Errors are ignored, because they
 /// mean that the terminal is gone.
 pub fn restore() {
-    let mut out = stdout();
+    let mut out: Vec<u8> = Vec::new();
     if MOUSE.swap(false, Ordering::SeqCst) {
-        let _gone = execute!(out, DisableMouseCapture);
+        let _gone = queue!(out, DisableMouseCapture);
     }
     if KEYBOARD.swap(false, Ordering::SeqCst) {
-        let _gone = execute!(out, PopKeyboardEnhancementFlags);
+        let _gone = queue!(out, PopKeyboardEnhancementFlags);
     }
     if FOCUS.swap(false, Ordering::SeqCst) {
-        let _gone = execute!(out, DisableFocusChange);
+        let _gone = queue!(out, DisableFocusChange);
     }
     if PASTE.swap(false, Ordering::SeqCst) {
-        let _gone = execute!(out, DisableBracketedPaste);
+        let _gone = queue!(out, DisableBracketedPaste);
     }
     if TITLE.swap(false, Ordering::SeqCst) {
         // The title from before, which terminals without a stack of titles replace by none.
-        let _gone = execute!(out, SetTitle("")).and_then(|()| out.write_all(b"\x1b[23;2t"));
+        let _gone = queue!(out, SetTitle("")).and_then(|()| out.write_all(b"\x1b[23;2t"));
     }
     if SCREEN.swap(false, Ordering::SeqCst) {
         // A frame may have begun and not ended.
-        let _gone = execute!(out, EndSynchronizedUpdate, LeaveAlternateScreen, Show);
+        let _gone = queue!(out, EndSynchronizedUpdate, LeaveAlternateScreen, Show);
+    }
+    if !out.is_empty() {
+        output::end_with(&out);
     }
     if RAW.swap(false, Ordering::SeqCst) {
         let _gone = disable_raw_mode();
     }
-    let _gone = out.flush();
 }
 
 /// Whether the terminal understands control strings. Consoles without them would show their text.
@@ -215,7 +219,7 @@ pub fn set_title(title: &str) {
     if !has_control_strings() {
         return;
     }
-    let mut out = stdout();
+    let mut out = Tty;
     if !TITLE.swap(true, Ordering::SeqCst) {
         let _gone = out.write_all(b"\x1b[22;2t");
     }
@@ -224,7 +228,7 @@ pub fn set_title(title: &str) {
 
 /// Rings, and has terminals that can do so show a notification.
 pub fn notify(text: &str) {
-    let mut out = stdout();
+    let mut out = Tty;
     let strings = if has_control_strings() { notification(text, |name| std::env::var(name).ok()) } else { String::new() };
     let _gone = out.write_all(strings.as_bytes()).and_then(|()| out.write_all(b"\x07")).and_then(|()| out.flush());
 }
@@ -246,14 +250,14 @@ fn notification(text: &str, env: impl Fn(&str) -> Option<String>) -> String {
 pub fn ask_background() -> bool {
     let term = std::env::var("TERM").unwrap_or_default();
     let knows = has_control_strings() && !(term.starts_with("screen") && std::env::var_os("TMUX").is_none());
-    let mut out = stdout();
+    let mut out = Tty;
     knows && out.write_all(b"\x1b]11;?\x1b\\").and_then(|()| out.flush()).is_ok()
 }
 
 /// Copies text to the clipboard of the user's terminal, also over ssh.
 pub fn copy(text: &str) {
     let cut = crate::telemetry::clean::truncate(text, MAX_COPY);
-    let _no_clipboard = execute!(stdout(), CopyToClipboard::to_clipboard_from(cut));
+    let _no_clipboard = execute!(Tty, CopyToClipboard::to_clipboard_from(cut));
 }
 
 #[cfg(test)]

@@ -226,6 +226,14 @@ impl AlertSource for Player {
     }
 }
 
+/// The names of metrics in a query: the names before a selector or a range.
+fn metrics_in(query: &str) -> Vec<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let before = |at: usize| query.get(..at).unwrap_or_default().rsplit(|c| !is_name(c)).next().unwrap_or_default();
+    let names = query.match_indices(['{', '[']).map(|(at, _)| before(at)).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
+}
+
 impl MetricSource for Player {
     fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> AnswerFuture<'a, Vec<Series>> {
         let answer =
@@ -241,7 +249,11 @@ impl MetricSource for Player {
             || {
                 // What the recorded series have.
                 let has_label = |s: &Series| s.labels.get(label).cloned();
-                let values: BTreeSet<String> = self.source.ranges.values().flat_map(|a| &a.value).filter_map(has_label).collect();
+                let mut values: BTreeSet<String> =
+                    self.source.ranges.values().flat_map(|a| &a.value).filter_map(has_label).collect();
+                if label == "__name__" {
+                    values.extend(self.source.ranges.keys().flat_map(|query| metrics_in(query)));
+                }
                 if values.is_empty() {
                     Err(Self::not_recorded(label))
                 } else {

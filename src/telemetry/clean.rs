@@ -64,9 +64,12 @@ fn clean(text: &str, keep_newlines: bool, max_bytes: usize) -> String {
             // 8-bit string introducers: DCS, SOS, OSC, PM, APC.
             '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
             c if c.is_control() => out.push('\u{fffd}'),
-            // A zero-width joiner is kept only between two emoji, where it is part of the picture.
-            '\u{200d}'
-                if out.chars().next_back().is_some_and(is_pictograph) && chars.peek().copied().is_some_and(is_pictograph) =>
+            // A joiner is kept where it is part of the picture or of the spelling: between two emoji, and between letters of scripts that
+            // join (Unicode 23.2).
+            '\u{200d}' | '\u{200c}'
+                if out.chars().next_back().zip(chars.peek().copied()).is_some_and(|(a, b)| {
+                    is_joining(a) && is_joining(b) || c == '\u{200d}' && is_pictograph(a) && is_pictograph(b)
+                }) =>
             {
                 out.push(c);
             }
@@ -79,6 +82,12 @@ fn clean(text: &str, keep_newlines: bool, max_bytes: usize) -> String {
 
 fn is_pictograph(c: char) -> bool {
     matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}')
+}
+
+/// Whether a character belongs to a script that writes joiners: Arabic, Syriac, N'Ko and their kin, and the scripts of India and its
+/// neighbours.
+fn is_joining(c: char) -> bool {
+    matches!(c, '\u{0620}'..='\u{08ff}' | '\u{0900}'..='\u{0dff}' | '\u{0f00}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{fb50}'..='\u{fdff}')
 }
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;

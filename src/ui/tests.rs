@@ -550,7 +550,7 @@ fn a_text_of_several_lines_grows_and_shows_its_cursor() {
 fn suspects_share_a_time_axis_with_alerts_and_lead_to_evidence() {
     let mut model = room(Tab::Signals);
     let screen = draw(&model, 140, 40);
-    let axis = screen.lines().find(|l| l.contains("┆ onset")).unwrap();
+    let axis = screen.lines().find(|l| l.contains("┆ normal until")).unwrap();
     let sparkline = screen.lines().find(|l| l.contains("4 → 20 ") && l.contains('▁')).unwrap();
     // The alert's mark is close to the step in the sparkline, because the alert fired soon after.
     let column = |line: &str, symbol: char| line.chars().collect::<Vec<_>>().iter().rposition(|c| *c == symbol);
@@ -702,7 +702,7 @@ fn logs_tab_shows_patterns_first_and_switches_to_lines() {
     let screen = draw(&model, 140, 40);
     let row = |text: &str| screen.lines().position(|l| l.contains(text)).unwrap();
     assert!(row("pool exhausted after <*>") < row("order <*> placed"), "{screen}");
-    assert!(screen.contains("40 lines since the onset, none before it") && screen.contains("[E3] from prom"), "{screen}");
+    assert!(screen.contains("40 lines after ┆, none before") && screen.contains("[E3] from prom"), "{screen}");
     assert!(screen.contains("code 502 · region eu-1 30, us-1 10"), "{screen}");
     press(&mut model, 'v');
     assert!(draw(&model, 140, 40).contains("Waiting for the first log line"));
@@ -727,13 +727,33 @@ fn logs_tab_shows_patterns_first_and_switches_to_lines() {
 }
 
 #[test]
+fn the_cursor_of_a_chart_goes_to_a_typed_time() {
+    let mut model = room(Tab::Signals);
+    press(&mut model, '⏎');
+    let typed = |model: &mut Model, keys: &str| keys.chars().for_each(|key| press(model, key));
+    let cursor = |model: &Model| match &model.overlay {
+        Some(crate::app::Overlay::Evidence { at, .. }) => *at,
+        other => panic!("{other:?}"),
+    };
+    typed(&mut model, "tnoon⏎");
+    assert!(draw(&model, 140, 40).contains("> noon"), "what is no time can be corrected");
+    typed(&mut model, "⎋t09:25⏎");
+    let at = cursor(&model).unwrap();
+    assert_eq!(at.clock(time::UtcOffset::UTC).get(..5), Some("09:25"), "the sample at that time");
+    typed(&mut model, "t03:00⏎");
+    assert!(draw(&model, 140, 40).contains("no sample near"), "{}", draw(&model, 140, 40));
+    press(&mut model, '⎋');
+    assert_eq!(cursor(&model), Some(at), "the chart is still there");
+}
+
+#[test]
 fn columns_of_fields_have_names_and_are_as_wide_as_their_values() {
     let mut model = room(Tab::Logs);
     press(&mut model, 'v');
-    let line = |secs: i64, status: &str| crate::telemetry::LogLine {
+    let line = |secs: i64, status: &str| LogLine {
         at: Some(at(secs)),
         fields: [("status".to_owned(), status.to_owned())].into(),
-        ..crate::telemetry::LogLine::plain(format!("GET /cart {secs}"))
+        ..LogLine::plain(format!("GET /cart {secs}"))
     };
     let lines = vec![line(1, "a value that is longer than a column"), line(2, "502"), line(3, "200")];
     model.logs.folds = false;

@@ -39,6 +39,29 @@ pub(crate) fn fit(text: &str, columns: usize) -> String {
     out
 }
 
+/// The end of a text in at most `columns`. A longer text begins with an ellipsis. Looks at no more of the text than is shown.
+pub(crate) fn end_of(text: &str, columns: usize) -> String {
+    let (mut start, mut used, mut is_cut) = (text.len(), 0, false);
+    for (at, g) in text.grapheme_indices(true).rev() {
+        if used + width(g) > columns {
+            is_cut = true;
+            break;
+        }
+        (start, used) = (at, used + width(g));
+    }
+    if !is_cut {
+        return text.to_owned();
+    }
+    // Room for the ellipsis.
+    let mut shown = text.get(start..).unwrap_or_default();
+    while used + 1 > columns {
+        let Some(first) = shown.graphemes(true).next() else { break };
+        used -= width(first);
+        shown = shown.get(first.len()..).unwrap_or_default();
+    }
+    if columns == 0 { String::new() } else { format!("…{shown}") }
+}
+
 /// The text in exactly `columns`, left-aligned: truncated, or padded with spaces.
 pub(crate) fn pad(text: &str, columns: usize) -> String {
     let mut out = fit(text, columns);
@@ -98,6 +121,14 @@ mod tests {
     fn a_text_of_several_lines_fits_on_one() {
         assert_eq!((fit("a\nb", 9), pad("a\nb", 5)), ("a b".to_owned(), "a b  ".to_owned()));
         assert_eq!(width(&fit("first\nsecond", 8)), 8);
+    }
+
+    #[test]
+    fn the_end_of_a_long_text_is_cheap_and_says_that_it_is_one() {
+        assert_eq!((end_of("abc", 3), end_of("abcd", 3), end_of("家族構成", 5)), ("abc".into(), "…cd".into(), "…構成".into()));
+        assert_eq!((end_of("abc", 0), end_of("家族", 1), end_of("", 4)), (String::new(), "…".into(), String::new()));
+        // With a cost that grew with the square of the text, this would take hours.
+        assert_eq!(width(&end_of(&"é".repeat(2_000_000), 80)), 80);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::super::edit::TextField;
 use super::super::model::{Model, Running, Tone};
 use super::super::msg::{CustomEffect, Effect, StepEffect};
 use super::super::overlay::{InputDialog, ListDialog, Overlay, Purpose, Row};
+use super::super::session::field_key;
 use crate::incident::{ActorKind, Command, Entry, EvidenceId, Incident, IncidentId};
 use crate::telemetry::{Timestamp, Window};
 
@@ -26,7 +27,19 @@ pub(super) fn show(model: &mut Model, mut overlay: Overlay) -> Vec<Effect> {
         let is_unsent = |u: &super::super::session::Unsent| u.incident == here && u.title == dialog.title;
         let unsent = || model.unsent.iter().position(is_unsent).map(|n| model.unsent.remove(n).text);
         if let Some(text) = unused.or_else(unsent) {
-            dialog.edit = TextField::proposed(&text).with_lines(dialog.edit.is_multiline());
+            // Typing adds to a text of several lines, and replaces a name or a time.
+            let is_long = dialog.edit.is_multiline();
+            dialog.edit = if is_long { TextField::with(text) } else { TextField::proposed(text) }.with_lines(is_long);
+        }
+    }
+    if let Overlay::Fields(form) = &mut overlay {
+        let here = model.here();
+        let keys: Vec<String> = form.fields.iter().map(|f| field_key(form, f)).collect();
+        for (field, key) in form.fields.iter_mut().zip(keys) {
+            let is_it = |u: &super::super::session::Unsent| u.incident == here && u.title == key;
+            if let Some(n) = model.unsent.iter().position(is_it) {
+                field.edit = TextField::with(model.unsent.remove(n).text);
+            }
         }
     }
     model.overlay = Some(overlay);

@@ -65,6 +65,16 @@ pub(super) fn moved(action: Action, span: &Span) -> Option<(Option<Timestamp>, O
     Some((Some(cursor), view))
 }
 
+/// The sample nearest to a time, and the part of the window that shows it; `None` outside the window or without samples.
+pub(super) fn to_time(span: &Span, to: Timestamp) -> Option<(Timestamp, Option<Window>)> {
+    let cursor = span.times.iter().copied().min_by_key(|t| t.since(to).max(to.since(*t)))?;
+    if !span.window.contains(to) {
+        return None;
+    }
+    let view = span.view.map(|view| if view.contains(cursor) { view } else { around(cursor, view.length(), span.window) });
+    Some((cursor, view))
+}
+
 /// A window of this length around a time, within another one.
 fn around(at: Timestamp, length: std::time::Duration, within: Window) -> Window {
     let start = (at - length / 2).max(within.start);

@@ -16,10 +16,12 @@ use super::super::overlay::{
 };
 use super::super::palette::{self, Entry, Place};
 use super::super::room::Tab;
+use super::super::session::unsent_fields;
 use super::common::{command_dialog, current, people, run, run_at, run_on, say, show, with_id, write};
 use super::conversation::{open_question, question_typed, show_thread};
 use super::go::{go_to_board, go_to_finding, open_room, scroll, tab};
 use super::lists::change_status;
+use super::lists::choose_action_kind;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given, value_typed};
 use super::{cursor, custom, fields, metric, mitigation, perform, silences, updates};
@@ -35,12 +37,20 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
     if overlay.context() == Context::Reader && goes_elsewhere(action) {
         return perform::perform(model, action);
     }
+    if overlay.context() == Context::Reader && matches!(action, Action::Help | Action::Palette) {
+        // The text is there again when the help is closed.
+        model.under = Some(Box::new(overlay));
+        return perform::perform(model, action);
+    }
     if action == Action::ToggleMouse {
         model.overlay = Some(overlay);
         return super::common::toggle_mouse(model);
     }
     if matches!(action, Action::Find | Action::NextFind | Action::PreviousFind) {
         return in_text(model, action, overlay);
+    }
+    if action == Action::GoToTime {
+        return metric::ask_time(model, overlay);
     }
     match overlay {
         Overlay::Help { filter, scroll: at } => {
@@ -290,7 +300,7 @@ fn scrolled(model: &Model, action: Action, at: usize) -> Option<usize> {
 
 /// Closes a text if the action closes it; otherwise keeps it open.
 fn close_or_keep(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Effect> {
-    if matches!(action, Action::CloseReader | Action::Back | Action::Quit | Action::Help | Action::Cancel) {
+    if matches!(action, Action::CloseReader | Action::Back | Action::Quit | Action::Cancel) {
         return close(model, &overlay);
     }
     show(model, overlay)
@@ -303,7 +313,13 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
     if overlay.context() == Context::Reader {
         model.find = Find::default();
     }
-    if matches!(overlay, Overlay::Input(InputDialog { purpose: Purpose::Find, .. })) {
+    let is_over = matches!(
+        overlay,
+        Overlay::Help { .. }
+            | Overlay::Palette { .. }
+            | Overlay::Input(InputDialog { purpose: Purpose::Find | Purpose::ChartTime, .. })
+    );
+    if is_over {
         model.overlay = model.under.take().map(|below| *below);
     }
     if let Overlay::Declare(form) = overlay
@@ -312,6 +328,14 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
     {
         let alerts = form.alerts.iter().map(|a| a.fingerprint.clone()).collect();
         model.unused_title = Some((alerts, form.title.text().to_owned()));
+    }
+    if let Overlay::Fields(form) = overlay {
+        let typed: Vec<_> = unsent_fields(model.here(), form).collect();
+        if !typed.is_empty() {
+            model.say(Tone::Plain, format!("“{}” keeps your text.", form.title));
+        }
+        model.unsent.retain(|u| !typed.iter().any(|t| (t.incident, &t.title) == (u.incident, &u.title)));
+        model.unsent.extend(typed);
     }
     if let Overlay::Input(line) = overlay {
         keep_text(model, line);
@@ -327,7 +351,7 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
 /// Keeps the text of a dialog that is closed without using it. The dialog has it again when it is opened the next time.
 fn keep_text(model: &mut Model, line: &InputDialog) {
     let is_typed = !line.edit.text().trim().is_empty() && line.edit.text() != line.initial;
-    if is_typed && !matches!(line.purpose, Purpose::Filter | Purpose::Search | Purpose::Find) {
+    if is_typed && !matches!(line.purpose, Purpose::Filter | Purpose::Search | Purpose::Find | Purpose::ChartTime) {
         model.say(Tone::Plain, format!("Closed. “{}” keeps your text.", line.title));
         model.keep_unused(line);
     }
@@ -340,7 +364,7 @@ fn typed_in_help(model: &mut Model, chord: Chord) -> Vec<Effect> {
     match chord.code {
         Code::Char('j') if filter.text().is_empty() => *at = scroll(*at, 1, limit),
         Code::Char('k') if filter.text().is_empty() => *at = scroll(*at, -1, limit),
-        Code::Char('q' | '?') if filter.text().is_empty() => model.overlay = None,
+        Code::Char('q' | '?') if filter.text().is_empty() => return close_open(model),
         // The slash begins a filter elsewhere, and no key is found by it.
         Code::Char('/') if filter.text().is_empty() => {}
         _ => {
@@ -434,6 +458,7 @@ fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usiz
         return say(model, words);
     };
     palette::remember(&mut model.recent, &item.id);
+    model.under = None;
     match item.entry {
         Entry::Action { action, place, argument } => {
             let mut effects = match place {
@@ -626,7 +651,10 @@ fn set_filter(model: &mut Model, text: &str) {
             text.clone_into(&mut model.board.filter);
             model.board.rebuild_rows();
         }
-        (Screen::Room, Some(room)) if room.tab == Tab::Logs => text.clone_into(&mut model.logs.filter),
+        (Screen::Room, Some(room)) if room.tab == Tab::Logs => {
+            text.clone_into(&mut model.logs.filter);
+            model.logs.reselect();
+        }
         (Screen::Room, Some(room)) => text.clone_into(&mut room.filter),
         (Screen::Room, None) => {}
     }
@@ -684,6 +712,15 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             model.overlay = model.under.take().map(|below| *below);
             Vec::new()
         }
+        Purpose::ChartTime => match metric::go_to_time(model, text) {
+            Ok(()) => Vec::new(),
+            Err(why) => reopen(model, line, &why),
+        },
+        Purpose::ActionItem if text.is_empty() => say(model, "Nothing added, because the text was empty."),
+        Purpose::ActionItem => match choose_action_kind(model, text) {
+            Ok(effects) => effects,
+            Err(why) => reopen(model, line, &why),
+        },
         Purpose::Query if text.is_empty() => Vec::new(),
         Purpose::Query => metric::query_typed(model, text),
         Purpose::SaveLines(_) if text.is_empty() => say(model, "Nothing saved, because the path was empty."),
@@ -705,7 +742,8 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
         }
         Purpose::Command(command) if text.is_empty() && !may_be_empty(command) => {
             let close = model.key(Action::Back);
-            reopen(model, line, &format!("The text is empty. {close} closes this without a change."))
+            model.say(Tone::Bad, format!("The text is empty. {close} closes this without a change."));
+            show(model, Overlay::Input(line.clone()))
         }
         Purpose::Command(command) => match fill((**command).clone(), text, model.now.datetime().date()) {
             Ok(Command::Page { name, text }) => match model.room.as_ref().map(|r| r.id) {
@@ -800,7 +838,12 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         Next::Playbook(id) => open_playbook(model, &id),
         Next::PlaybookStep(id, number) => open_step(model, &id, number),
         Next::Form(form) => show(model, Overlay::Fields(form)),
-        Next::Effect(effect) => vec![*effect],
+        Next::Effect(effect) => {
+            if let Effect::Copy(_) = *effect {
+                model.say(Tone::Good, perform::COPIED);
+            }
+            vec![*effect]
+        }
         Next::Show(overlay) => show(model, *overlay),
         Next::Thread(name) => show_thread(model, name),
         Next::AskIn(name) => {

@@ -27,33 +27,34 @@ fn known_fields(model: &Model) -> BTreeMap<&str, (usize, &str)> {
     known
 }
 
-/// Lists what can be a column of the log lines: first the columns in their order, then the other fields, the most frequent first.
+/// Lists what can be a column of the log lines: the usual columns, then the fields of the lines, the most frequent first.
 pub(super) fn choose_columns(model: &mut Model) -> Vec<Effect> {
     list_columns(model, "")
 }
 
-/// Lists the columns, with this one selected.
+/// Lists the columns, with this one selected. A row stays where it is when it is chosen, so that its digit stays too.
 fn list_columns(model: &mut Model, selected: &str) -> Vec<Effect> {
     if selected_pattern(model).is_some() {
         return say_key(model, "Columns are for log lines. Press {} to show them.", Action::LogView);
     }
     let known = known_fields(model);
-    let mut others: Vec<&str> = DEFAULT_COLUMNS.into_iter().chain(known.keys().copied()).collect();
-    others.retain(|name| !model.logs.columns.iter().any(|c| c == name));
-    others.sort_by_key(|name| (!DEFAULT_COLUMNS.contains(name), std::cmp::Reverse(known.get(name).map_or(0, |k| k.0))));
-    let row = |name: &str, mark: &str| {
+    let mut fields: Vec<&str> = known.keys().copied().collect();
+    fields.sort_by_key(|name| std::cmp::Reverse(known.get(name).map_or(0, |k| k.0)));
+    let mut names: Vec<&str> = DEFAULT_COLUMNS.into_iter().chain(fields).collect();
+    let others: Vec<&str> = model.logs.columns.iter().map(String::as_str).filter(|c| !names.contains(c)).collect();
+    names.extend(others);
+    let row = |name: &&str| {
+        let mark = if model.logs.columns.iter().any(|c| c == name) { "[x]" } else { "[ ]" };
         let detail = match known.get(name) {
             Some((lines, example)) => format!("in {}: {}", count(*lines, "line"), clean::truncate(example, MAX_VALUE)),
-            None if DEFAULT_COLUMNS.contains(&name) => String::new(),
+            None if DEFAULT_COLUMNS.contains(name) => String::new(),
             None => "in none of these lines".to_owned(),
         };
-        Row::new(format!("{mark} {name}"), detail, Next::Column(name.to_owned()))
+        Row::new(format!("{mark} {name}"), detail, Next::Column((*name).to_owned()))
     };
-    let columns = model.logs.columns.iter().map(String::as_str);
-    let place = columns.clone().chain(others.iter().copied()).position(|name| name == selected);
-    let rows: Vec<Row> = columns.map(|name| row(name, "[x]")).chain(others.iter().map(|name| row(name, "[ ]"))).collect();
-    let selected = place.unwrap_or(0);
-    choose(model, "Columns of the log lines", rows, selected)
+    let place = names.iter().position(|name| *name == selected).unwrap_or(0);
+    let rows = names.iter().map(row).collect();
+    choose(model, "Columns of the log lines", rows, place)
 }
 
 /// Adds a column at the end, or removes it. The list stays open.
@@ -78,8 +79,10 @@ pub(super) fn filter_by_field(model: &mut Model) -> Vec<Effect> {
         }
         (None, Some(line)) => {
             let named = ["level", "service"].map(|name| Some((name.to_owned(), column_value(line, name)?)));
+            let named: Vec<(String, String)> = named.into_iter().flatten().collect();
             let others = line.fields.iter().map(|(name, value)| (name.clone(), value.clone()));
-            named.into_iter().flatten().chain(others).collect()
+            let others: Vec<(String, String)> = others.filter(|field| !named.contains(field)).collect();
+            named.into_iter().chain(others).collect()
         }
         (None, None) => return say(model, "No log lines yet."),
     };
@@ -106,5 +109,6 @@ pub(super) fn add_filter_term(model: &mut Model, term: &str) -> Vec<Effect> {
     let filter = format!("{} {term}", model.logs.filter).trim().to_owned();
     model.logs.filters.push(&filter);
     model.logs.filter = filter;
+    model.logs.reselect();
     say_key(model, "The filter is set. {} clears it.", Action::Back)
 }

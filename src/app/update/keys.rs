@@ -66,13 +66,13 @@ pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
         _ => return say(model, "There is no field to paste into."),
     };
     if let Err(TooLong(bytes)) = inserted {
-        let attach = model.key(Action::Attach);
         let most = crate::app::edit::MAX / 1024;
-        let text = format!(
-            "Not pasted: the text is {} KiB, and a text field can hold {most} KiB. Press {attach} to attach a file instead.",
-            bytes / 1024
+        let attach =
+            if keeps_lines { format!(" Press {} to attach a file instead.", model.key(Action::Attach)) } else { String::new() };
+        model.say(
+            Tone::Bad,
+            format!("Not pasted: the text is {} KiB, and a text field can hold {most} KiB.{attach}", bytes / 1024),
         );
-        model.say(Tone::Bad, text);
         return Vec::new();
     }
     if has_lines && !keeps_lines {

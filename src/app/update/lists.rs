@@ -2,9 +2,10 @@
 
 use super::super::action::Action;
 use super::super::edit::TextField;
+use super::super::fill::fill;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Row};
+use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Purpose, Row};
 use super::super::room::ActionRow;
 use super::common::{ask, choose, command_dialog, current, run, say, say_key, selected_entry, show, tagged};
 use crate::incident::command::NewAction;
@@ -15,6 +16,7 @@ use crate::incident::{
     NextUpdate, NoteKind, ReviewState, Role, Severity, Status, Verdict,
 };
 use crate::postmortem::Remedy;
+use crate::telemetry::failure::Explain;
 use crate::telemetry::words::count;
 
 /// A row that opens a input dialog.
@@ -113,7 +115,7 @@ pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     let firing = if to.is_open() || firing.is_empty() { None } else { Some(format!("Still firing: {}.", firing.join(", "))) };
     let command = |override_reason: Option<String>| Command::Status { status: to, override_reason, reason: None };
     if !open.is_empty() {
-        let open_items = format!("Open: {}. {} shows the checklist.", open.join("; "), model.key(Action::Checklist));
+        let open_items = format!("Open: {}.", open.join("; "));
         let hint = firing.map_or_else(|| open_items.clone(), |firing| format!("{firing} {open_items}"));
         let title = format!("Reason for changing to {to} with {}", count(open.len(), "open checklist item"));
         return ask(model, &title, &hint, command(Some(String::new())));
@@ -212,19 +214,32 @@ pub(super) fn choose_renounce(model: &mut Model) -> Vec<Effect> {
     choose(model, "Role to give up", held.into_iter().map(row).collect(), 0)
 }
 
-pub(super) fn choose_action_kind(model: &mut Model) -> Vec<Effect> {
+/// Asks for an action item. What it is for is chosen after it was typed.
+pub(super) fn ask_action_item(model: &mut Model) -> Vec<Effect> {
+    let hint = "Start with a verb. At the end, if you like: @owner, a due date and a priority, as in @ana fri p1.";
+    show(model, Overlay::Input(InputDialog::new("Action item", Purpose::ActionItem, hint, TextField::default())))
+}
+
+/// Lists what an action item is for. Choosing one adds the item.
+///
+/// # Errors
+/// What is wrong with the typed text.
+pub(super) fn choose_action_kind(model: &mut Model, typed: &str) -> Result<Vec<Effect>, String> {
     let meaning = |kind: ActionKind| match kind {
         ActionKind::Prevent => "Prevents a recurrence",
         ActionKind::Mitigate => "Limits the impact",
         ActionKind::Detect => "Speeds up detection",
         ActionKind::Process => "Improves the response",
     };
-    let row = |kind: ActionKind| {
-        let hint = "Start with a verb. At the end, if you like: @owner, a due date and a priority, as in @ana fri p1.";
-        let command = Command::AddAction(NewAction::follow_up(kind, ""));
-        input_row(kind.word(), meaning(kind), command_dialog(format!("Action item ({})", kind.word()), hint, command))
-    };
-    choose(model, "Purpose of the action item", ActionKind::ALL.map(row).to_vec(), 0)
+    let today = model.now.datetime().date();
+    let mut rows = Vec::new();
+    for kind in ActionKind::ALL {
+        let command = fill(Command::AddAction(NewAction::follow_up(kind, "")), typed, today)?;
+        let command = command.checked().map_err(|refusal| refusal.failure().line())?;
+        rows.push(Row::new(kind.word(), meaning(kind), Next::Run(Box::new(command))));
+    }
+    let title = format!("Purpose of “{}”", crate::telemetry::clean::truncate(typed, 40));
+    Ok(choose(model, title, rows, 0))
 }
 
 pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {

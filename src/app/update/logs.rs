@@ -65,12 +65,11 @@ pub(super) fn search_from_here(model: &mut Model) -> Vec<Effect> {
 /// Goes to the next or previous error: a line, or a pattern.
 pub(super) fn go_to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
     match rows(model, |_, p| p.level.is_some_and(Level::is_error)) {
-        Some(errors) => {
-            to_row(model, &errors, forward);
-        }
-        None => model.logs.go_to_error(forward),
+        Some(errors) if to_row(model, &errors, forward) => Vec::new(),
+        Some(_) => say(model, "No further pattern of errors."),
+        None if model.logs.go_to_error(forward) => Vec::new(),
+        None => say(model, "No further error line is loaded."),
     }
-    Vec::new()
 }
 
 /// Whether a pattern matches the search.
@@ -126,7 +125,8 @@ pub(super) fn pattern_lines(model: &mut Model) -> Vec<Effect> {
     for (name, value) in [("time", at), ("level", level), ("service", line.service.clone())] {
         text.push_str(&value.map(|v| format!("{name:<12} {v}\n")).unwrap_or_default());
     }
-    for (name, value) in &line.fields {
+    let is_new = |(name, value): &(&String, &String)| *name != "service" || line.service.as_ref() != Some(*value);
+    for (name, value) in line.fields.iter().filter(is_new) {
         text.push_str(&format!("{name:<12} {value}\n"));
     }
     text.push_str(&format!("\n{}", line.message));

@@ -14,7 +14,7 @@ use super::super::room::Room;
 use super::common::{current, incident_window, say, say_key, show, write};
 use super::cursor::Span;
 use crate::evidence::Body;
-use crate::telemetry::{Failure, Timestamp, Window};
+use crate::telemetry::{Failure, Moment, Timestamp, Window};
 
 /// The window of a chart outside an incident.
 const WINDOW: Duration = Duration::from_hours(1);
@@ -30,7 +30,7 @@ pub(super) fn ask(model: &mut Model, query: &str) -> Vec<Effect> {
         model.key(Action::Recall)
     );
     let mut effects = Vec::new();
-    if model.metric_names.is_none() {
+    if model.metric_names.as_ref().is_none_or(|n| n.metrics.is_empty() && n.labels.is_empty()) {
         effects.push(Effect::ReadMetricNames);
     }
     remember_queries(model);
@@ -188,8 +188,7 @@ pub(super) fn keep(model: &mut Model, view: &MetricView) -> Vec<Effect> {
 
 /// Takes the names for completion.
 pub(super) fn names_read(model: &mut Model, names: MetricNames) -> Vec<Effect> {
-    // No names mean that no source could list them; they are asked for again.
-    model.metric_names = Some(names).filter(|n| !(n.metrics.is_empty() && n.labels.is_empty()));
+    model.metric_names = Some(names);
     Vec::new()
 }
 
@@ -220,6 +219,9 @@ pub(super) fn complete_query(model: &mut Model, mut dialog: InputDialog) -> Vec<
     match &model.metric_names {
         _ if !dialog.edit.parts().1.is_empty() => {}
         None => "The names are still being read.".clone_into(&mut dialog.hint),
+        Some(names) if names.metrics.is_empty() && names.labels.is_empty() => {
+            "No metrics source lists names. An earlier query can be recalled.".clone_into(&mut dialog.hint);
+        }
         Some(names) => match complete(dialog.edit.text(), names) {
             Completion::Nothing => "Nothing known begins like this.".clone_into(&mut dialog.hint),
             Completion::NeedsValues(label) => {
@@ -235,6 +237,32 @@ pub(super) fn complete_query(model: &mut Model, mut dialog: InputDialog) -> Vec<
     }
     model.overlay = Some(Overlay::Input(dialog));
     effects
+}
+
+/// Asks for the time that the cursor of an open chart goes to. The chart is there again afterwards.
+pub(super) fn ask_time(model: &mut Model, overlay: Overlay) -> Vec<Effect> {
+    if span(model, &overlay).is_none() {
+        model.overlay = Some(overlay);
+        return say(model, "There is no chart here.");
+    }
+    model.under = Some(Box::new(overlay));
+    let hint = "In UTC, as on the axis: 10:07, 10:07:30, 15m ago, yesterday 18:20.";
+    show(model, Overlay::Input(InputDialog::new("Go to time", Purpose::ChartTime, hint, TextField::default())))
+}
+
+/// Moves the cursor of the chart below the dialog to the sample at a time.
+pub(super) fn go_to_time(model: &mut Model, typed: &str) -> Result<(), String> {
+    let moment: Moment = typed.parse().map_err(|e| format!("{e}"))?;
+    let at = moment.resolve(model.now).map_err(|e| e.to_string())?;
+    let Some(below) = model.under.as_deref() else { return Ok(()) };
+    let (_, span) = span(model, below).ok_or("There is no chart here.")?;
+    let (cursor, view) =
+        super::cursor::to_time(&span, at).ok_or_else(|| format!("The chart has no sample near {} UTC.", at.date_clock()))?;
+    model.overlay = model.under.take().map(|below| *below);
+    if let Some(overlay) = &mut model.overlay {
+        set_cursor(overlay, Some(cursor), view);
+    }
+    Ok(())
 }
 
 /// The cursor and the view of a chart after they were set.

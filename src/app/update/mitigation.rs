@@ -1,7 +1,6 @@
 //! Mitigation cards: proposing, editing, starting, finishing and dropping them.
 
 use super::super::action::Action;
-use super::super::edit::TextField;
 use super::super::fill::mitigation;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
@@ -48,7 +47,7 @@ const VERIFY: usize = 3;
 fn form(title: &str, new: &NewMitigation) -> FieldsForm {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let verify = new.verify.as_ref().map(ExitCriteria::typed).unwrap_or_default();
-    let field = |label, hint, text: String| Field { label, hint, edit: TextField::proposed(text) };
+    let field = Field::new;
     let fields = vec![
         field("Action", "What to do: roll back checkout to 1.41.3", new.text.clone()),
         field("Risk", "low, medium or high", new.risk.word().to_owned()),

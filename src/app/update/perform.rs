@@ -18,7 +18,7 @@ use super::go::{
 };
 use super::history::leave_all;
 use super::lists::{
-    change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_hypothesis,
+    ask_action_item, change_status, choose_audience, choose_event, choose_finding, choose_grade, choose_hypothesis,
     choose_impact, choose_lesson, choose_level, choose_merge, choose_milestone, choose_missing, choose_renounce, choose_review,
     choose_role, choose_severity, choose_status, choose_unlink, first_open, judge, link, remark, with_item,
 };
@@ -235,7 +235,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             ask(model, "Reason for reopening", "Explain why the incident is not over.", Command::Reopen { reason: String::new() })
         }
         Action::AssignRole => choose_role(model),
-        Action::AddAction => choose_action_kind(model),
+        Action::AddAction => ask_action_item(model),
         Action::Ask => conversation::ask_here(model),
         Action::Export => export(model),
         Action::OpenEvidence => open_evidence(model),
@@ -264,6 +264,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::OnlyErrors => {
             model.logs.only_errors = !model.logs.only_errors;
+            model.logs.reselect();
             Vec::new()
         }
         Action::Wrap => {
@@ -345,6 +346,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::FarEarlier
         | Action::FarLater
         | Action::ZoomIn
+        | Action::GoToTime
         | Action::ZoomOut
         | Action::ReadInEditor
         | Action::Complete
@@ -524,8 +526,13 @@ fn filter(model: &mut Model) -> Vec<Effect> {
         (Screen::Room, None) => String::new(),
     };
     let keys = |a: Action| model.key(a);
+    let fields = if model.room.as_ref().is_some_and(|r| r.tab == Tab::Logs) && model.screen == Screen::Room {
+        " level>=warn, status=502, \"two words\"."
+    } else {
+        ""
+    };
     let hint = format!(
-        "Words that must occur; !word must not; ~regex. {} keeps the filter, {} recalls the previous one, {} clears it.",
+        "Words that must occur; !word must not; ~regex.{fields} {} keeps the filter, {} recalls the previous one, {} clears it.",
         keys(Action::Submit),
         keys(Action::Recall),
         keys(Action::Back)

@@ -304,7 +304,7 @@ fn resolving_lists_open_items_and_needs_a_reason() {
     let dialog = input_dialog(&model);
     assert!(dialog.hint.contains("Mitigation recorded") && dialog.title.contains("resolved"), "{dialog:?}");
     assert_eq!(press(&mut model, "⏎"), [], "resolving needs a reason");
-    assert!(input_dialog(&model).hint.contains("The text is empty"), "the dialog stays open");
+    assert!(input_dialog(&model).hint.contains("Mitigation recorded"), "the dialog stays open, with what it says");
     let effects = press(&mut model, "a drill⏎");
     let override_reason = Some("a drill".to_owned());
     let status = crate::incident::Status::Resolved;
@@ -375,7 +375,7 @@ fn an_update_is_drafted_edited_and_recorded() {
     update(&mut model, at(1), made(Audience::External, None));
     press(&mut model, "⏎");
     let effects = press(&mut model, "Sorry. ⏎");
-    let Command::RecordUpdate { audience: Audience::External, text, next: NextUpdate::Scheduled } = only_command(&effects) else {
+    let Command::RecordUpdate { audience: Audience::External, text, next: NextUpdate::At(_) } = only_command(&effects) else {
         panic!("{effects:?}")
     };
     assert!(text.starts_with("Sorry. ") && text.contains("\n\n"), "{text}");
@@ -400,7 +400,9 @@ fn rejects_future_times() {
     let dialog = input_dialog(&model);
     assert!(dialog.edit.text() == "14:40 saw it" && dialog.hint.contains("09:30"), "{dialog:?}");
     press(&mut model, "⎋");
-    let effects = press(&mut model, "Nyesterday 23:50 the last good backup⏎");
+    press(&mut model, "N");
+    update(&mut model, at(1), Msg::Pressed(Chord::ctrl('u')));
+    let effects = press(&mut model, "yesterday 23:50 the last good backup⏎");
     let [Effect::Run { at: Some(when), .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(when.date_clock(), "2026-11-20 23:50:00");
 }
@@ -771,9 +773,13 @@ fn a_hidden_line_is_not_acted_on() {
     update(&mut model, at(2), Msg::LogsArrived(Batch { lines, ..Batch::default() }));
     press(&mut model, "k");
     press(&mut model, "x");
-    assert_eq!(model.logs.current().map(|l| l.message.clone()), None, "the selected line is hidden");
-    press(&mut model, "G");
-    assert_eq!(model.logs.current().map(|l| l.message.as_str()), Some("broken"), "the newest line that is shown");
+    assert_eq!(
+        model.logs.current().map(|l| l.message.as_str()),
+        Some("broken"),
+        "the selected line is hidden, and the nearest selected"
+    );
+    press(&mut model, "&fine⏎");
+    assert_eq!(model.logs.current(), None, "no line is shown");
 }
 
 #[test]
@@ -853,6 +859,7 @@ fn schedules_the_next_check_of_an_action() {
     press(&mut model, "7x");
     assert_eq!(press(&mut model, "again soon⏎"), [], "the next check needs a number of minutes");
     press(&mut model, "⎋x");
+    update(&mut model, at(1), Msg::Pressed(Chord::ctrl('u')));
     let effects = press(&mut model, "again 10 the disk is slow⏎");
     let result = "the disk is slow".to_owned();
     assert_eq!(effects, [run(Command::Report { action: ActionId(1), result, again_in: Some(10) })]);
@@ -1326,7 +1333,7 @@ fn a_text_that_was_not_used_is_there_again() {
     press(&mut model, "⎋");
     assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("keeps your text")));
     press(&mut model, "n");
-    assert!(input_dialog(&model).edit.text() == "half a note" && input_dialog(&model).edit.is_selected());
+    assert!(input_dialog(&model).edit.text() == "half a note" && !input_dialog(&model).edit.is_selected(), "a key adds to it");
     // Closed once more, also with C-c, it is still kept. Another dialog, or another incident, does not get it.
     update(&mut model, at(1), Msg::Pressed(Chord::ctrl('c')));
     press(&mut model, "D");
@@ -1516,9 +1523,9 @@ fn columns_and_filters_are_chosen_from_the_fields_of_the_lines() {
     press(&mut model, "gc");
     let all = ["[x] time", "[x] level", "[x] service", "[ ] status in 3 lines: 503", "[ ] user in 3 lines: ben"];
     assert_eq!(rows(&model), all);
-    // A digit chooses; the list stays open with that row selected.
+    // A digit chooses; the list stays open, and each row where it is.
     press(&mut model, "43");
-    assert_eq!(rows(&model)[..4], ["[x] time", "[x] level", "[x] status in 3 lines: 503", "[ ] service"].map(String::from));
+    assert_eq!(rows(&model)[..4], ["[x] time", "[x] level", "[ ] service", "[x] status in 3 lines: 503"].map(String::from));
     press(&mut model, "⎋");
     assert_eq!(model.logs.columns, ["time", "level", "status"]);
     // A value of the selected line becomes a term of the filter, also one with spaces.
@@ -1557,6 +1564,33 @@ fn before_the_first_live_line_earlier_ones_are_read() {
     assert_eq!(request.what, Lines::Around(at(5)));
     answer(&mut model, request, vec![log_line(1, "earlier"), log_line(5, "x y")]);
     assert_eq!(model.logs.current().map(|l| l.at), Some(Some(at(5))), "the same line is selected");
+}
+
+#[test]
+fn help_and_commands_over_a_text_come_back_to_it() {
+    let mut model = investigated_room();
+    press(&mut model, "3⏎");
+    let evidence = model.overlay.clone();
+    assert!(matches!(evidence, Some(Overlay::Evidence { .. })), "{evidence:?}");
+    for keys in ["?⎋", "?q", ":⎋"] {
+        press(&mut model, keys);
+        assert_eq!(model.overlay, evidence, "{keys}");
+    }
+    press(&mut model, "?");
+    assert!(model.help_contexts().contains(&super::super::action::Context::Reader), "the keys of the text");
+    press(&mut model, "⎋:note⏎");
+    assert_eq!(input_dialog(&model).title, "Note", "a command that was chosen closes the text");
+}
+
+#[test]
+fn what_was_typed_into_a_form_is_there_again() {
+    let mut model = room();
+    press(&mut model, "F");
+    press(&mut model, "roll back⇥⇥the pool setting⎋");
+    assert!(model.overlay.is_none() && model.toast.as_ref().is_some_and(|t| t.text.contains("keeps your text")));
+    press(&mut model, "F");
+    let Some(Overlay::Fields(form)) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!(form.texts()[..3], ["roll back", "medium", "the pool setting"]);
 }
 
 #[test]

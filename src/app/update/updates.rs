@@ -85,7 +85,11 @@ pub(super) fn record_draft(model: &mut Model) -> Vec<Effect> {
         return say(model, "The draft is not ready yet.");
     };
     // The last update does not promise another one.
-    let next = if draft.stage == Stage::Resolved { NextUpdate::Never } else { NextUpdate::Scheduled };
+    let next = match draft.next_update_at {
+        _ if draft.stage == Stage::Resolved => NextUpdate::Never,
+        Some(at) => NextUpdate::At(at),
+        None => NextUpdate::Scheduled,
+    };
     let title = format!("Update sent to {} readers", draft.audience.title());
     let command = Command::RecordUpdate { audience: draft.audience, text: String::new(), next };
     let hint = "Send it yourself; this records it and restarts the update timer.";

@@ -179,12 +179,13 @@ impl Command {
                 Ok(vec![time_fact(i, *moment, to, reason, exception.as_deref())?])
             }
             Self::RecordUpdate { audience, text, next } => {
-                let every = match next {
-                    NextUpdate::Scheduled => i.matrix().update_every(i.head.severity),
-                    NextUpdate::In(every) => Some(*every),
+                let due = match next {
+                    NextUpdate::Scheduled => i.matrix().update_every(i.head.severity).map(|every| context.when() + every),
+                    NextUpdate::In(every) => Some(context.when() + *every),
+                    NextUpdate::At(at) => Some(*at).filter(|at| *at > context.when()),
                     NextUpdate::Never => None,
                 };
-                let next_due = every.filter(|_| i.head.status.is_open()).map(|every| context.when() + every);
+                let next_due = due.filter(|_| i.head.status.is_open());
                 Ok(vec![Fact::UpdatePublished { audience: *audience, text: text.clone(), next_due }])
             }
             Self::Event { kind, text } => Ok(vec![Fact::Event { event: *kind, text: text.clone() }]),
@@ -464,16 +465,22 @@ fn undo(i: &Incident, seq: Option<u64>, context: &Context<'_>) -> Result<Fact, R
     }
     if !entry.fact.can_be_undone() {
         let what = clean::truncate(&entry.fact.sentence(), 80);
-        let remedy = match (&entry.fact, seq) {
-            (Fact::Absorbed { from, .. }, _) => format!("Run `warroom incident reopen {from} --reason …` to split it off again."),
-            (Fact::Merged { .. }, _) => format!("Run `warroom incident reopen {id} --reason …`."),
-            (_, None) => format!("Run `warroom incident undo {id} ENTRY` to undo an older entry."),
-            _ => "Write a correction.".to_owned(),
+        let (why, remedy) = match &entry.fact {
+            Fact::Absorbed { from, .. } => {
+                ("other entries depend on it", format!("Run `warroom incident reopen {from} --reason …` to split it off again."))
+            }
+            Fact::Merged { .. } => ("other entries depend on it", format!("Run `warroom incident reopen {id} --reason …`.")),
+            Fact::UpdatePublished { .. } | Fact::SendStarted { .. } | Fact::SendEnded { .. } => {
+                ("it was sent, and has been read", "Send another update that corrects it.".to_owned())
+            }
+            Fact::Escalated { .. } | Fact::StepEnded { .. } | Fact::StepStarted { .. } | Fact::MitigationJudged { .. } => {
+                ("it happened outside warroom", "Write a note, or correct the entry.".to_owned())
+            }
+            _ => ("other entries depend on it", "Write a note, or correct the entry.".to_owned()),
         };
-        return invalid(
-            format!("entry {label} ({what}) cannot be undone: it happened outside warroom, or other entries depend on it"),
-            remedy,
-        );
+        let older =
+            if seq.is_none() { format!(" `warroom incident undo {id} ENTRY` undoes an older entry.") } else { String::new() };
+        return invalid(format!("entry {label} ({what}) cannot be undone: {why}"), format!("{remedy}{older}"));
     }
     Ok(undone(i, entry))
 }

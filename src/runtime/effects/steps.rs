@@ -59,12 +59,12 @@ impl Runner {
             let outcome = outcome?;
             let is_failed = outcome.state == StepState::Failed;
             let mut notes = outcome.outcome.warnings;
-            notes.extend(outcome.goto.map(|n| format!("Next: step {n}")));
+            let next = outcome.goto.map(|n| format!(". Next: step {n}")).unwrap_or_default();
             // A recording answers what was recorded, however often it is asked.
             let is_recorded = desk.sources.sources.iter().any(|s| s.kind() == "recording");
             let advice = if is_recorded { "Skip it with a reason." } else { "Run it again, or skip it with a reason." };
             notes.extend(is_failed.then(|| advice.to_owned()));
-            Ok(Msg::Ran(outcome.outcome.message, notes))
+            Ok(Msg::Ran(format!("{}{next}", outcome.outcome.message), notes))
         });
     }
 }

@@ -57,8 +57,7 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
         lines.extend(ai_margin(theme, markdown(theme, &s.text, width.saturating_sub(3))));
     }
     if lines.is_empty() {
-        let (troubleshoot, ask, preview) =
-            (model.key(Action::AskTroubleshoot), model.key(Action::Ask), model.key(Action::Preview));
+        let (troubleshoot, ask, preview) = (model.key(Action::OpenSpot), model.key(Action::Ask), model.key(Action::Preview));
         for words in [
             format!(
                 "No answers yet. Press {troubleshoot} to run the troubleshoot prompt, {ask} to ask a question, \

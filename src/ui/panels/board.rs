@@ -200,7 +200,7 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
     for (row, entry) in rows.iter().enumerate().skip(offset).take(height) {
         let line = match entry {
             Row::Group { title, count, firing } => Line::from(vec![
-                Span::styled(format!("▾ {}", text::pad(title, width.saturating_sub(20))), theme.style(Meaning::Title)),
+                Span::styled(format!(" ▾ {}", text::pad(title, width.saturating_sub(21))), theme.style(Meaning::Title)),
                 Span::styled(format!("{firing} of {count}"), theme.style(Meaning::Muted)),
             ]),
             Row::Alert { index } => {

@@ -19,9 +19,9 @@ use crate::ui::widgets::put;
 /// The most rows of a message.
 const MAX_MESSAGE: usize = 3;
 
-/// Draws the message above the footer, in as many rows as it needs.
-/// A longer one is at the top of a dialog, whose keys are at the bottom.
-pub(crate) fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>, body: Rect, is_dialog: bool) {
+/// Draws the message at the bottom of the area, in as many rows as it needs. `free` rows there hold nothing that is needed now. Over a dialog,
+/// whose keys are at its bottom, a longer message is at the top of the screen.
+pub(crate) fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>, body: Rect, (is_dialog, free): (bool, u16)) {
     let Some(toast) = &model.toast else { return };
     let (mark, meaning) = match toast.tone {
         Tone::Good => ("✓ ", Meaning::Ok),
@@ -35,7 +35,12 @@ pub(crate) fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>, body:
         lines.push(format!("{} …", text::fit(&last, usize::from(body.width).saturating_sub(6))));
     }
     let height = u16::try_from(lines.len()).unwrap_or(1).min(body.height);
-    let y = if is_dialog && height > 1 { body.y } else { body.bottom() - height };
+    // The whole free part is taken, so that nothing of the tour is left beside the message.
+    let (y, height) = match height {
+        rows if rows <= free => (body.bottom() - free, free),
+        rows if is_dialog => (body.y, rows),
+        rows => (body.bottom() - rows, rows),
+    };
     let area = Rect { y, height, ..body };
     frame.render_widget(Clear, area);
     for (row, words) in lines.into_iter().enumerate() {

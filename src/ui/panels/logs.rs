@@ -151,7 +151,9 @@ fn histogram(
     }
     let label = |word: &str| Span::styled(format!(" {word:<13}"), theme.style(Meaning::Muted));
     let top = lines.iter().copied().max().unwrap_or(0);
-    let total = |counts: &[u32]| format!(" {}", counts.iter().map(|n| u64::from(*n)).sum::<u64>());
+    let sum = |counts: &[u32]| counts.iter().map(|n| u64::from(*n)).sum::<u64>();
+    let total = |counts: &[u32], since: u64| format!(" {}, {since} after ┆", sum(counts));
+    let since = |errors_only: bool| all.iter().filter(|(_, p)| !errors_only || p.is_error()).map(|(_, p)| p.count).sum::<u64>();
     let unread = unread_columns(all, room, width);
     let word = if unread.contains(&true) { "lines read" } else { "all lines" };
     let rows = [(word, &lines, Meaning::Chart), ("errors", &errors, Meaning::Bad)];
@@ -159,7 +161,7 @@ fn histogram(
         let line = Line::from(vec![
             label(word),
             Span::styled(with_unread(&bar_chart(counts, if row == 0 { top } else { 0 }, width), &unread), theme.style(meaning)),
-            Span::styled(total(counts), theme.style(Meaning::Muted)),
+            Span::styled(total(counts, since(row == 1)), theme.style(Meaning::Muted)),
         ]);
         put(frame.buffer_mut(), area, row, &line, None);
     }
@@ -173,7 +175,7 @@ fn histogram(
         }
     }
     let axis: String = axis.into_iter().collect();
-    let mut onset = onset.map_or_else(String::new, |at| format!("  ┆ onset {} UTC", text::moment(now, at)));
+    let mut onset = onset.map_or_else(String::new, |at| format!("  ┆ normal until {} UTC", text::moment(now, at)));
     if unread.contains(&true) {
         onset.push_str("  ░ not read");
     }
@@ -215,12 +217,12 @@ fn pattern_detail(now: Timestamp, record: &EvidenceRecord, p: &Pattern, theme: &
         _ => "times unknown".to_owned(),
     };
     let before = match p.baseline_count {
-        0 => "none before it".to_owned(),
-        n => format!("{n} before it"),
+        0 => "none before".to_owned(),
+        n => format!("{n} before"),
     };
     let services = if p.services.is_empty() { String::new() } else { format!(" · {}", p.services.join(", ")) };
     let mut lines = vec![Line::from(Span::styled(
-        format!(" {} since the onset, {before} · {times}{services}", count(p.count, "line")),
+        format!(" {} after ┆, {before} · {times}{services}", count(p.count, "line")),
         theme.style(Meaning::Muted),
     ))];
     let fields = crate::evidence::render::facets(p);
@@ -334,6 +336,9 @@ fn lines_title(model: &Model) -> String {
     }
     if !logs.filter.is_empty() {
         title.push_str(&format!(" · filter: {}", logs.filter));
+    }
+    if !logs.filter.is_empty() || logs.only_errors {
+        title.push_str(&format!(" ({} shown)", logs.shown_count()));
     }
     if !logs.search.is_empty() {
         let (place, all) = logs.hits();

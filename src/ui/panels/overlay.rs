@@ -230,17 +230,16 @@ pub(super) fn window(theme: &Theme, frame: &mut Frame<'_>, area: Rect, title: St
 /// A rectangle of at most the given size, centered at the bottom of `area`.
 fn bottom(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
-    Rect { x: area.x + (area.width - width) / 2, y: area.y + area.height - height, width, height }
+    // Above the lower border of what is behind it, if there is room.
+    let gap = u16::from(height < area.height);
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + area.height - height - gap, width, height }
 }
 
 /// Draws a text field with its cursor, scrolled so that the cursor is visible.
 fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &TextField, has_focus: bool) {
     let (before, after) = edit.parts();
     let width = usize::from(area.width).saturating_sub(2);
-    let mut lead = before.to_owned();
-    while text::width(&lead) > width.saturating_sub(1) {
-        lead = lead.chars().skip(1).collect();
-    }
+    let lead = text::end_of(before, width.saturating_sub(1));
     let cursor = text::width(&lead);
     let tail = text::fit(after, width.saturating_sub(cursor));
     let style = if edit.is_selected() { theme.style(Meaning::Selection) } else { Style::default() };
@@ -279,7 +278,7 @@ fn help(model: &Model, theme: &Theme, filter: &str, width: usize) -> Vec<Line<'s
     let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
     let has_all = |text: &str| words.iter().all(|w| synonyms::contains(&text.to_lowercase(), w));
     let mut lines = Vec::new();
-    for context in model.view_contexts() {
+    for context in model.help_contexts() {
         let mut rows = Vec::new();
         for spec in ACTIONS.iter().filter(|s| s.context == context) {
             let off = if model.read_only && spec.changes { " (not in read-only mode)" } else { "" };
@@ -336,13 +335,13 @@ fn symbols(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
             "            ⊘ contradicting evidence  ▲ rose  ▼ fell  ∿ changed",
             "            ≋ log pattern  ◇ change  ⇄ dependency  ◔ error budget",
             "            ▮ saturation  ◷ expiring  ∞ related alerts  ─ unchanged",
-            "            ▶ likely cause  ? data gap  ▸ folded  ▾ unfolded",
+            "            ▶ likely cause  ? data gap  ▸ more behind it  ▾ all shown",
             "            ✓ healthy or recovered  … not recovered, or inconclusive",
             "Hypotheses  ✓ supported  ✗ refuted  ? not decided yet",
             "Suspects    ▲ rose  ▼ fell  ─ found in logs or calls, not in a metric",
             "Charts      ● start of an alert  ◇ change  ⚑ incident declared",
-            "            ┆ onset of the incident  ┄ alert threshold  ┊ cursor",
-            "Logs        ×3 lines that differ in numbers only  ░ not read",
+            "            ┆ normal until here  ┄ alert threshold  ┊ cursor",
+            "Logs        ×3 lines that differ in numbers only  ░ not read  ┃ selected",
             "Evidence    ~ incomplete",
             "Timeline    ◆ written by a person  AI by a model  · by warroom",
             "Assistant   AI draft by a model, not accepted yet  ? claim not supported",
@@ -430,7 +429,9 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
     put(frame.buffer_mut(), inner, 0, &Line::from(label("Title", DeclareField::Title)), None);
     let field = Rect { x: inner.x + 10, width: inner.width.saturating_sub(10), ..inner };
     input(theme, frame, field, 0, &form.title, form.field == DeclareField::Title);
-    put(frame.buffer_mut(), inner, 2, &Line::from(label("Severity", DeclareField::Severity)), None);
+    // A small terminal has no room for blank rows.
+    let is_small = inner.height < 12;
+    let first = if is_small { 1 } else { 3 };
     for (i, severity) in Severity::ALL.iter().enumerate() {
         let chosen = *severity == form.severity;
         let line = Line::from(vec![
@@ -439,21 +440,37 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
             Span::raw(text::fit(&format!("  {}", model.matrix.meaning(*severity)), width.saturating_sub(17))),
         ]);
         let style = (chosen && form.field == DeclareField::Severity).then(|| theme.style(Meaning::Selection));
-        put(frame.buffer_mut(), inner, 3 + i, &line, style);
+        put(frame.buffer_mut(), inner, first + i, &line, style);
     }
+    put(frame.buffer_mut(), inner, first - usize::from(!is_small), &Line::from(label("Severity", DeclareField::Severity)), None);
+    let below = first + Severity::ALL.len();
     let proposal = format!("          Proposed {}: {}", form.proposed, form.reason);
-    put(frame.buffer_mut(), inner, 8, &Line::from(Span::styled(text::fit(&proposal, width), theme.style(Meaning::Muted))), None);
+    put(
+        frame.buffer_mut(),
+        inner,
+        below,
+        &Line::from(Span::styled(text::fit(&proposal, width), theme.style(Meaning::Muted))),
+        None,
+    );
     let commander = if form.is_commander { format!("me ({})", model.user) } else { "not assigned".to_owned() };
     let line = Line::from(vec![
         label("Commander", DeclareField::Commander),
         Span::raw(commander),
-        Span::styled(format!("   {} to change", model.key(Action::Toggle)), theme.style(Meaning::Muted)),
+        // In the title, the key would be typed.
+        Span::styled(
+            if form.field == DeclareField::Commander {
+                format!("   {} to change", model.key(Action::Toggle))
+            } else {
+                String::new()
+            },
+            theme.style(Meaning::Muted),
+        ),
     ]);
-    put(frame.buffer_mut(), inner, 10, &line, None);
+    put(frame.buffer_mut(), inner, below + 1 + usize::from(!is_small), &line, None);
     let others = keys(model, &[Action::PreviousSeverity, Action::NextSeverity, Action::NextField]);
     let words = format!("{} declare  {others}  {} close", model.key(Action::SubmitForm), model.key(Action::Back));
     let keys = Line::from(Span::styled(words, theme.style(Meaning::Muted)));
-    put(frame.buffer_mut(), inner, 11, &keys, None);
+    put(frame.buffer_mut(), inner, below + 2 + usize::from(!is_small), &keys, None);
 }
 
 /// An evidence item in full. With a time of interest, marks it in the chart or scrolls the log to it. Returns the largest
@@ -613,7 +630,7 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
     let items = gates(incident, model.now, model.monitor);
     let open = items.iter().filter(|g| !g.met).count();
     let (tick, close) = (model.key(Action::Choose), model.key(Action::Back));
-    let title = format!("Checklist {open} of {} open · {tick} resolve, or tick ✎ items  {close} close", items.len());
+    let title = format!("Checklist {open} of {} open · {tick} fill in, or tick ✎ items  {close} close", items.len());
     let inner = window(theme, frame, centered(area, 120, area.height), title);
     let mut lines: Vec<(Line<'static>, Option<usize>)> = Vec::new();
     let mut phase = None;

@@ -167,7 +167,7 @@ fn suspect_list(
         }
     }
     let lead = width.saturating_sub(spark + 6);
-    let legend = text::fit("  ● alert  ◇ change  ⚑ declared  ┆ onset", lead);
+    let legend = text::fit("  ● alert  ◇ change  ⚑ declared  ┆ normal until here", lead);
     let mut head = vec![Span::styled(text::pad(&legend, lead), theme.style(Meaning::Muted))];
     head.extend(axis.into_iter().map(|(glyph, meaning)| Span::styled(glyph.to_string(), theme.style(meaning))));
     put(frame.buffer_mut(), inner, 0, &Line::from(head), None);

@@ -112,7 +112,7 @@ fn entry_lines(
     }
     if let Some((at, fired)) = incident.alerts_fired(before, entry.at) {
         let time = if at.date() == date { at.clock(time::UtcOffset::UTC) } else { at.date_clock() };
-        let head = format!("{time} ●  ");
+        let head = format!(" {time} ●  ");
         let indent = " ".repeat(text::width(&head));
         let parts = text::wrap(&fired, width.saturating_sub(indent.len() + 1).max(20));
         let line = |(n, part): (usize, String)| format!("{}{part}", if n == 0 { &head } else { &indent });
@@ -135,7 +135,7 @@ fn entry_lines(
         body.push_str(&format!(" ({}{origin})", h.state()));
     }
     let local_time = local.map(|o| format!(" ({})", entry.at.clock(o).get(..5).unwrap_or(""))).unwrap_or_default();
-    let head = format!("{}{local_time} {} ", entry.at.clock(time::UtcOffset::UTC), text::pad(mark, 2));
+    let head = format!(" {}{local_time} {} ", entry.at.clock(time::UtcOffset::UTC), text::pad(mark, 2));
     let who = format!("{} ", text::pad(&entry.actor.name, 10));
     let indent = text::width(&head) + text::width(&who);
     for (n, part) in text::wrap(&body, width.saturating_sub(indent + 1).max(20)).iter().enumerate() {

@@ -203,7 +203,8 @@ fn draws_every_dialog() {
         ("milestone", "M"),
         ("checklist", "K"),
         ("task", "T"),
-        ("action-kind", "A"),
+        ("action-item", "A"),
+        ("action-kind", "Afix it @ana fri⏎"),
         ("attach", "@"),
         ("exit-criteria", "X"),
     ] {
