@@ -263,6 +263,8 @@ struct Front<'a> {
     /// `None` while another program has the terminal.
     keyboard: Option<Keyboard>,
     question: BackgroundQuestion,
+    /// Whether a frame that should have been drawn at once was not.
+    is_late: bool,
 }
 
 impl Front<'_> {
@@ -274,9 +276,19 @@ impl Front<'_> {
         }
     }
 
-    /// Whether input waits that was already read.
-    fn has_input(&self) -> bool {
-        self.keyboard.as_ref().is_some_and(Keyboard::has_input)
+    /// Draws a frame if one is due, and after a key at once. Keys that wait are handled first, and a terminal that has not read the last
+    /// frame gets none.
+    fn draw(&mut self, model: &mut Model, urgent: bool) -> std::io::Result<()> {
+        let is_due = self.display.drawn.elapsed() >= FRAME;
+        let has_input = self.keyboard.as_ref().is_some_and(Keyboard::has_input);
+        let is_free = output::is_idle() && (is_due || !has_input);
+        if is_free && (urgent || self.display.is_stale && is_due) {
+            return self.display.draw(model);
+        }
+        if urgent {
+            (self.is_late, self.display.is_stale) = (true, true);
+        }
+        Ok(())
     }
 
     /// Waits for a pending answer of the terminal, so that it does not reach the shell or an editor.
@@ -298,7 +310,7 @@ impl Front<'_> {
                 self.guard.leave();
                 let shown = editor::page(&text).await;
                 self.guard.renew();
-                self.keyboard = Some(Keyboard::new());
+                self.keyboard = Some(Keyboard::open()?);
                 self.display.clear()?;
                 if let Err(failure) = shown {
                     runner.run_all(update(model, now(), Msg::Failed(failure)), model);
@@ -312,14 +324,14 @@ impl Front<'_> {
                 self.settle().await;
                 self.keyboard = None;
                 self.guard.suspend();
-                self.keyboard = Some(Keyboard::new());
+                self.keyboard = Some(Keyboard::open()?);
                 self.display.clear()?;
             }
             Effect::Editor { text, is_kept } => {
                 self.settle().await;
                 self.keyboard = None;
                 let msg = in_editor(&text, is_kept, self.guard).await;
-                self.keyboard = Some(Keyboard::new());
+                self.keyboard = Some(Keyboard::open()?);
                 self.display.clear()?;
                 runner.run_all(update(model, now(), msg), model);
             }
@@ -336,6 +348,8 @@ async fn drive(
     files: UserFiles,
     guard: &mut terminal::Guard,
 ) -> std::io::Result<Ending> {
+    // From here on a signal ends the program in order.
+    let mut signals = input::Signals::new()?;
     let mut model = start_model(&desk, config, banner);
     let mut session = session::SessionFile::new(config);
     session.restore(&mut model);
@@ -347,16 +361,13 @@ async fn drive(
     let (messages, mut inbox) = mpsc::channel::<Msg>(QUEUE);
     let mut runner = Runner::new(desk, messages.clone());
     runner.start(config.ui.refresh, config.ui.read_only);
-    let mut signals = input::Signals::new()?;
     guard.enhance_keyboard();
-    let (keyboard, question) = (Some(Keyboard::new()), BackgroundQuestion::ask(config));
-    let mut front = Front { guard, display, keyboard, question };
+    let (keyboard, question) = (Some(Keyboard::open()?), BackgroundQuestion::ask(config));
+    let mut front = Front { guard, display, keyboard, question, is_late: false };
     let mut ticks = seconds();
-    // Whether a frame that should have been drawn at once was not.
-    let mut is_late = false;
     loop {
-        let mut urgent = std::mem::take(&mut is_late);
-        let is_written = output::is_idle();
+        let mut urgent = std::mem::take(&mut front.is_late);
+        let (is_written, mut is_gone) = (output::is_idle(), false);
         let mut effects: Vec<Effect> = Vec::new();
         let drawn = front.display.drawn;
         tokio::select! {
@@ -379,7 +390,11 @@ async fn drive(
                     front.question.answered();
                     front.display.set_theme(user_files::theme(config, background).0);
                 }
-                Some(Input::Event(event)) => (effects, urgent) = handle_event(&mut model, event),
+                Some(Input::Event(event)) => {
+                    let is_key;
+                    (effects, is_key) = handle_event(&mut model, event);
+                    urgent |= is_key;
+                }
             },
             Some(msg) = inbox.recv() => {
                 effects = handle_batch(&mut model, msg, &mut inbox);
@@ -393,11 +408,6 @@ async fn drive(
             () = tokio::time::sleep_until((drawn + FRAME).into()), if front.display.is_stale && is_written => urgent = true,
             () = output::idle(), if !is_written => {}
         }
-        if output::has_failed() {
-            // Everything acknowledged is already in the journal.
-            session.end(&model, false).await;
-            return Ok(Ending::Quit);
-        }
         for effect in effects {
             if effect == Effect::Quit {
                 front.settle().await;
@@ -407,23 +417,18 @@ async fn drive(
             }
             urgent |= matches!(effect, Effect::Suspend | Effect::Redraw | Effect::Pager(_) | Effect::Editor { .. });
             let is_program = matches!(effect, Effect::Pager(_) | Effect::Editor { .. });
-            if let Some(effect) = front.run(effect, &mut model, &mut runner).await? {
-                runner.run(effect, &model);
+            match front.run(effect, &mut model, &mut runner).await {
+                Ok(effect) => effect.into_iter().for_each(|effect| runner.run(effect, &model)),
+                Err(_) => is_gone = true,
             }
             if is_program {
                 signals.forget_interrupt();
             }
         }
-        // Keys that wait are handled first, and a terminal that has not read the last frame gets none.
-        let is_due = front.display.drawn.elapsed() >= FRAME;
-        let is_free = output::is_idle() && (is_due || !front.has_input());
-        if is_free && (urgent || front.display.is_stale && is_due) {
-            if let Err(error) = front.display.draw(&mut model) {
-                session.end(&model, false).await;
-                return Err(error);
-            }
-        } else if urgent {
-            (is_late, front.display.is_stale) = (true, true);
+        // Without a terminal, everything acknowledged is already in the journal.
+        if is_gone || output::has_failed() || front.draw(&mut model, urgent).is_err() {
+            session.end(&model, false).await;
+            return Ok(Ending::Quit);
         }
     }
 }

@@ -26,6 +26,8 @@ struct Screen {
     bytes: Arc<Mutex<Vec<u8>>>,
     size: (u16, u16),
     folder: tempfile::TempDir,
+    /// Whether what the program writes is not read.
+    is_stalled: Arc<AtomicBool>,
 }
 
 impl Screen {
@@ -54,9 +56,14 @@ impl Screen {
         let mut reader = pty.master.try_clone_reader().unwrap();
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&bytes);
+        let is_stalled = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&is_stalled);
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(n) = reader.read(&mut buffer) {
+                while waits.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 if n == 0 {
                     break;
                 }
@@ -64,7 +71,7 @@ impl Screen {
             }
         });
         let writer = pty.master.take_writer().unwrap();
-        Self { child, master: pty.master, writer, bytes, size: (cols, rows), folder }
+        Self { child, master: pty.master, writer, bytes, size: (cols, rows), folder, is_stalled }
     }
 
     fn warroom(args: &[&str], cols: u16, rows: u16) -> Self {
@@ -206,7 +213,7 @@ fn demo_works_from_alert_to_report() {
     s.wait_for("Log patterns");
     s.wait_for("pool exhausted after <*>");
     s.keys("\r");
-    s.wait_for("the newest 2500 of 2806");
+    s.wait_for("the newest 2500 of 2786");
     s.esc();
     s.keys("v");
     s.wait_for("following");
@@ -217,12 +224,16 @@ fn demo_works_from_alert_to_report() {
     s.keys("5\r");
     s.wait_for("Saturation and expiry");
     s.wait_for("claims:");
-    s.keys("A");
-    s.wait_for("Purpose of the action item");
-    s.esc();
-    s.keys("7A\r");
-    s.wait_for("Action item (prevent)");
+    // The recording has the answers to the queries of the playbooks.
+    s.keys("6");
+    s.wait_for("Verify the effect");
+    s.keys("\r");
+    s.wait_for("done by ana");
+    s.keys("7a");
+    s.wait_for("Start with a verb");
     s.keys("Alert on pool use\r");
+    s.wait_for("Purpose of “Alert on pool use”");
+    s.keys("1");
     s.wait_for("1 of 1 open");
     s.keys("9");
     s.wait_for("Post-mortem INC-1");
@@ -336,6 +347,74 @@ fn restores_the_terminal_after_a_signal() {
         assert_eq!(s.wait_for_exit(), status, "{signal:?}");
         s.assert_restored();
     }
+}
+
+#[test]
+fn a_terminal_that_does_not_read_holds_nothing_up_and_gets_the_newest_frame() {
+    let mut s = Screen::warroom(&["demo"], 200, 60);
+    s.wait_for("5 firing");
+    s.is_stalled.store(true, Ordering::Relaxed);
+    // More frames than any buffer on the way holds: each key changes the whole screen.
+    for n in 0..400 {
+        s.keys(if n % 2 == 0 { "?" } else { "\x1b" });
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    s.keys(":");
+    std::thread::sleep(Duration::from_millis(300));
+    s.keys("the newest");
+    s.is_stalled.store(false, Ordering::Relaxed);
+    s.wait_for("the newest");
+    // What was drawn meanwhile was not kept: 200 screens of keys would be far more.
+    let written = s.bytes.lock().unwrap().len();
+    assert!(written < 1_500_000, "{written} bytes");
+    s.is_stalled.store(true, Ordering::Relaxed);
+    for _ in 0..400 {
+        s.keys("x\x7f");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    s.signal(rustix::process::Signal::TERM);
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = s.child.try_wait().unwrap() {
+            break status.exit_code();
+        }
+        assert!(start.elapsed() < TIMEOUT, "it waits for the terminal");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status, 143);
+}
+
+#[test]
+fn losing_the_terminal_is_no_crash() {
+    let pty = native_pty_system().openpty(PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 }).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_warroom"));
+    let folder = tempfile::tempdir().unwrap();
+    command.args(["demo"]);
+    for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("WARROOM_USER", "ana")] {
+        command.env(name, value);
+    }
+    command.env("HOME", folder.path());
+    command.env("XDG_CONFIG_HOME", folder.path());
+    let mut child = pty.slave.spawn_command(command).unwrap();
+    drop(pty.slave);
+    let mut reader = pty.master.try_clone_reader().unwrap();
+    let (mut seen, mut buffer) = (Vec::new(), [0; 8192]);
+    while !String::from_utf8_lossy(&seen).contains("5 firing") {
+        let n = reader.read(&mut buffer).unwrap();
+        seen.extend_from_slice(&buffer[..n]);
+    }
+    // Both ends of it are gone, and stderr with them.
+    drop(reader);
+    drop(pty.master);
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(start.elapsed() < TIMEOUT, "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!([0, 129].contains(&status.exit_code()), "{status:?}");
 }
 
 #[test]

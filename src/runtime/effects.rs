@@ -184,7 +184,7 @@ impl Runner {
             Effect::StopLogs => self.logs = None,
             Effect::Investigate(id, length) => self.investigate(id, length),
             Effect::Plan { id, question } => {
-                self.for_tab(move |desk| async move { Ok(Msg::Planned(id, preview(&desk, id, question).await)) })
+                self.for_tab(move |desk| async move { Ok(Msg::Planned(id, preview(&desk, id, question).await)) });
             }
             Effect::Ask { id, request, question } => self.ask(id, request, question),
             Effect::CancelAsk => self.asking.cancel(),

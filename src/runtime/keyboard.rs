@@ -35,8 +35,16 @@ pub(super) struct Keyboard {
 }
 
 impl Keyboard {
-    pub(super) fn new() -> Self {
-        Self { events: EventStream::new(), ready: VecDeque::new(), replies: ReplyFilter::default() }
+    /// Begins to read the terminal.
+    ///
+    /// # Errors
+    /// If it is gone. crossterm would panic then.
+    pub(super) fn open() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+            std::fs::File::open("/dev/tty")?;
+        }
+        Ok(Self { events: EventStream::new(), ready: VecDeque::new(), replies: ReplyFilter::default() })
     }
 
     /// Whether events wait that were already read.

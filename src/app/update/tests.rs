@@ -1505,6 +1505,7 @@ fn searches_and_filters_logs_and_recalls_both() {
 
 #[test]
 fn columns_and_filters_are_chosen_from_the_fields_of_the_lines() {
+    use crate::telemetry::Level::{Error, Info};
     let mut model = room();
     press(&mut model, "4");
     let line = |secs: i64, level, status: &str, user: &str| LogLine {
@@ -1512,7 +1513,6 @@ fn columns_and_filters_are_chosen_from_the_fields_of_the_lines() {
         fields: [("status", status), ("user", user)].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         ..log_line(secs, "GET /cart")
     };
-    use crate::telemetry::Level::{Error, Info};
     let mut lines = vec![line(0, Info, "200", "Ana Lima"), line(1, Error, "502", "ben"), line(2, Error, "503", "ben")];
     lines.extend((3..9).map(|n| log_line(n, "no fields")));
     update(&mut model, at(10), Msg::LogsArrived(Batch { lines, ..Default::default() }));
