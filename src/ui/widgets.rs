@@ -60,6 +60,13 @@ pub(crate) fn scrolled(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offs
     for (row, line) in lines.iter().skip(offset.min(limit)).take(height).enumerate() {
         put(buffer, area, row, line, None);
     }
+    // In the margin or the border beside the last row: there is more.
+    if offset < limit
+        && height > 0
+        && let Some(cell) = buffer.cell_mut((area.right(), area.bottom() - 1))
+    {
+        cell.set_symbol("↓");
+    }
     limit
 }
 

@@ -12,6 +12,8 @@ use crate::app::Context;
 use crate::app::edit::TooLong;
 
 pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
+    // A remark was read when the next key is pressed.
+    model.toast.take_if(|toast| toast.tone == Tone::Plain);
     // These always work, even if a dialog is open.
     match model.keymap.find(&[chord], &[Context::Everywhere]) {
         Found::Action(action @ (Action::Redraw | Action::Suspend)) => return perform::perform(model, action),

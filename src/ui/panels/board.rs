@@ -196,6 +196,9 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
     let place = model.board.position().unwrap_or(0);
     let height = usize::from(inner.height);
     let offset = cache.offset("alerts", place, height, rows.len());
+    let shown = rows.iter().skip(offset).take(height);
+    let alerts = shown.filter_map(|row| if let Row::Alert { index } = row { model.board.alerts.get(*index) } else { None });
+    let state_width = alerts.map(|a| text::width(&state_or_incident(model, a))).max().unwrap_or(0).min(10);
     // Lay out only the visible rows, so that thousands of alerts cost no more than one screen of them.
     for (row, entry) in rows.iter().enumerate().skip(offset).take(height) {
         let line = match entry {
@@ -204,7 +207,7 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
                 Span::styled(format!("{firing} of {count}"), theme.style(Meaning::Muted)),
             ]),
             Row::Alert { index } => {
-                model.board.alerts.get(*index).map_or_else(Line::default, |a| alert_line(model, theme, a, width))
+                model.board.alerts.get(*index).map_or_else(Line::default, |a| alert_line(model, theme, a, width, state_width))
             }
         };
         let selected = (has_focus && row == place).then(|| theme.style(Meaning::Selection));
@@ -223,18 +226,24 @@ fn glyph(alert: &Alert) -> &'static str {
     }
 }
 
-fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize) -> Line<'static> {
-    let marked = if model.board.marked.contains(&alert.fingerprint) { "✓" } else { " " };
-    let age = alert.starts_at.map_or_else(|| "?".to_owned(), |t| human_duration(model.now.since(t)));
-    let state_or_incident = match (alert.state, model.board.owner(alert)) {
+/// The state of an alert that does not fire, or its incident.
+fn state_or_incident(model: &Model, alert: &Alert) -> String {
+    match (alert.state, model.board.owner(alert)) {
         (AlertState::Suppressed, _) => alert.state.word().to_owned(),
         (_, Some(id)) => id.to_string(),
         (AlertState::Pending, None) => alert.state.word().to_owned(),
         _ => String::new(),
-    };
+    }
+}
+
+/// The row of an alert. `state_width` columns are for its state or incident.
+fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize, state_width: usize) -> Line<'static> {
+    let marked = if model.board.marked.contains(&alert.fingerprint) { "✓" } else { " " };
+    let age = alert.starts_at.map_or_else(|| "?".to_owned(), |t| human_duration(model.now.since(t)));
     let value = alert.value.filter(|v| v.is_finite()).map_or_else(String::new, human_value);
+    let used = 26 + state_width;
     let name_width = (width.saturating_sub(36)).clamp(12, 30);
-    let summary_width = width.saturating_sub(name_width + 36);
+    let summary_width = width.saturating_sub(name_width + used);
     let style = if alert.state == AlertState::Firing { Style::default() } else { theme.style(Meaning::Muted) };
     Line::from(vec![
         Span::raw(format!("{marked} ")),
@@ -243,7 +252,7 @@ fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize) -> Line
         Span::styled(format!(" {} ", text::align_right(&value, 6)), style),
         Span::styled(text::pad(alert.summary(), summary_width), theme.style(Meaning::Muted)),
         Span::styled(format!(" {} ", text::align_right(&age, 7)), style),
-        Span::styled(text::pad(&state_or_incident, 10), theme.style(Meaning::Accent)),
+        Span::styled(text::pad(&state_or_incident(model, alert), state_width), theme.style(Meaning::Accent)),
     ])
 }
 
