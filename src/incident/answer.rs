@@ -153,6 +153,9 @@ pub struct Answer {
     /// What the reader should know about how the answer came, such as a model that was asked instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
+    /// The headings that the prompt asked for, in order, whatever the language of the answer; empty if it asked for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headings: Vec<String>,
     /// What it cost, at the configured prices; `None` if there are none, or nothing was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
@@ -286,6 +289,7 @@ mod tests {
             asked_model: None,
             url: None,
             notices: vec![],
+            headings: vec![],
             cost: None,
             turn: None,
         };

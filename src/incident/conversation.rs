@@ -152,6 +152,7 @@ pub(crate) mod tests {
             asked_model: None,
             url: None,
             notices: vec![],
+            headings: vec![],
             cost: None,
             turn: Some(Box::new(Turn {
                 thread: thread.into(),

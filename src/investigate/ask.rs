@@ -580,6 +580,7 @@ fn empty_answer(plan: &PromptPlan, text: String) -> Answer {
         asked_model: None,
         url: None,
         notices: Vec::new(),
+        headings: plan.headings.clone(),
         cost: None,
         turn: None,
     }

@@ -1,5 +1,6 @@
 //! Finds what the assistant's answers propose: hypotheses, verdicts on hypotheses, mitigations, action items, updates and a severity.
-//! What a list item is follows from the heading above it.
+//! What a list item is follows from the heading above it. An answer in another language has the headings that the prompt asked for in their
+//! order, so that each is known by its place.
 
 use std::sync::OnceLock;
 
@@ -84,7 +85,7 @@ pub fn proposals(incident: &Incident, recorded: &RecordedAnswer) -> Vec<Proposal
     if answer.prompt == "update" && !answer.answer.trim().is_empty() {
         return vec![Proposal { number: 1, ..make(0, answer.answer.len(), answer.answer.trim().to_owned(), Proposed::Update) }];
     }
-    let blocks = blocks(&answer.answer);
+    let blocks = blocks(&answer.answer, &answer.headings);
     let has_items = |topic: Topic| blocks.iter().any(|b| b.topic == topic && (b.is_item || b.is_heading));
     let mut has_severity = false;
     let mut found: Vec<Proposal> = Vec::new();
@@ -122,8 +123,26 @@ pub fn proposals(incident: &Incident, recorded: &RecordedAnswer) -> Vec<Proposal
     found
 }
 
-/// The outer list items, paragraphs, and headings inside sections about hypotheses.
-fn blocks(markdown: &str) -> Vec<Block> {
+/// The outermost headings of an answer: where each begins.
+fn outermost_headings(markdown: &str) -> Vec<usize> {
+    let headings: Vec<(HeadingLevel, usize)> = Parser::new(markdown)
+        .into_offset_iter()
+        .filter_map(
+            |(event, range)| if let Event::Start(Tag::Heading { level, .. }) = event { Some((level, range.start)) } else { None },
+        )
+        .collect();
+    let top = headings.iter().map(|(level, _)| *level).min();
+    headings.into_iter().filter(|(level, _)| Some(*level) == top).map(|(_, at)| at).collect()
+}
+
+/// The outer list items, paragraphs, and headings inside sections about hypotheses. `asked` are the headings that the prompt asked for.
+fn blocks(markdown: &str, asked: &[String]) -> Vec<Block> {
+    let outermost = outermost_headings(markdown);
+    // As many as were asked for: each is the one at its place, in whatever language.
+    let asked_at = |at: usize| {
+        let place = outermost.iter().position(|start| *start == at).filter(|_| outermost.len() == asked.len())?;
+        asked.get(place).map(|heading| Topic::of(heading))
+    };
     // The headings above the current text, outermost first.
     let mut above: Vec<(HeadingLevel, Topic)> = Vec::new();
     let (mut is_heading, mut is_detail) = (false, false);
@@ -143,7 +162,11 @@ fn blocks(markdown: &str) -> Vec<Block> {
             }
             Event::End(TagEnd::Heading(level)) => {
                 is_heading = false;
-                let (outer, own) = (topic, Topic::of(&text));
+                let own = match Topic::of(&text) {
+                    Topic::Other => asked_at(range.start).unwrap_or(Topic::Other),
+                    own => own,
+                };
+                let outer = topic;
                 is_detail = outer == Topic::Hypotheses && matches!(own, Topic::Hypotheses | Topic::Other);
                 if is_detail {
                     out.push(block(&text, true, false, false));
@@ -219,4 +242,37 @@ fn verdict_in(text: &str) -> Option<(u64, Verdict, String)> {
 fn severity_in(text: &str) -> Option<Severity> {
     let word = text.split(|c: char| !c.is_alphanumeric()).find(|w| w.len() == 4 && w.to_uppercase().starts_with("SEV"))?;
     word.to_uppercase().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::conversation::tests::answer;
+    use crate::incident::state::tests::{declared, entries};
+
+    /// What an answer to the troubleshoot prompt proposes: each kind with its text.
+    fn proposed(asked: &[&str], text: &str) -> Vec<(&'static str, String)> {
+        let mut answer = answer("main", None);
+        (answer.answer, answer.headings) = (text.to_owned(), asked.iter().map(|h| (*h).to_owned()).collect());
+        let incident = Incident::fold(entries(vec![declared(), crate::incident::Fact::AiRun { answer }])).unwrap();
+        let found: Vec<Proposal> = incident.answers.iter().flat_map(|a| proposals(&incident, a)).collect();
+        found.into_iter().map(|p| (p.proposed.word(), p.text)).collect()
+    }
+
+    #[test]
+    fn headings_of_another_language_are_known_by_their_place() {
+        let asked = ["Summary", "Root-cause hypotheses", "Prevention", "Stakeholder communication"];
+        let text = "## Zusammenfassung\n\nDer Pool ist voll [E1].\n\n## Ursachen\n\n- Der Pool ist zu klein [E1].\n- Ein Leck im Dienst.\n\n\
+            ## Vorbeugung\n\n- Einen Alarm auf den Pool setzen.\n\n### Einzelheiten\n\nEs eilt nicht.\n\n## Mitteilungen\n\n- Wir arbeiten daran.\n";
+        let kinds = |found: Vec<(&'static str, String)>| found.into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
+        let found = proposed(&asked, text);
+        assert_eq!(found[0].1, "Der Pool ist zu klein [E1].");
+        assert_eq!(kinds(found), ["hypothesis", "hypothesis", "action item", "update"]);
+        // With another number of headings, their places say nothing.
+        assert!(proposed(&asked[..3], text).is_empty());
+        assert!(proposed(&[], text).is_empty());
+        // A heading that is known by its words is what it says.
+        let moved = "## Root-cause hypotheses\n\n- The pool leaks [E1].\n\n## B\n\n- b b\n\n## C\n\n- c c\n\n## D\n\n- d d\n";
+        assert_eq!(kinds(proposed(&asked, moved))[0], "hypothesis");
+    }
 }

@@ -24,6 +24,7 @@ fn answer(source: AnswerSource) -> Answer {
         asked_model: None,
         url: None,
         notices: vec![],
+        headings: vec![],
         cost: None,
         turn: None,
     }

@@ -511,6 +511,7 @@ fn the_mark_below_an_answer_says_whether_every_claim_is_supported() {
             asked_model: None,
             url: None,
             notices: vec![],
+            headings: vec![],
             cost: None,
             turn: None,
         };
