@@ -198,7 +198,12 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
     let offset = cache.offset("alerts", place, height, rows.len());
     let shown = rows.iter().skip(offset).take(height);
     let alerts = shown.filter_map(|row| if let Row::Alert { index } = row { model.board.alerts.get(*index) } else { None });
-    let state_width = alerts.map(|a| text::width(&state_or_incident(model, a))).max().unwrap_or(0).min(10);
+    let alerts: Vec<&Alert> = alerts.collect();
+    let widest = |of: &dyn Fn(&Alert) -> usize| alerts.iter().map(|a| of(a)).max().unwrap_or(0);
+    let columns = Columns {
+        name: widest(&|a| text::width(&a.name)).min(width.saturating_sub(36).clamp(12, 30)),
+        state: widest(&|a| text::width(&state_or_incident(model, a))).min(10),
+    };
     // Lay out only the visible rows, so that thousands of alerts cost no more than one screen of them.
     for (row, entry) in rows.iter().enumerate().skip(offset).take(height) {
         let line = match entry {
@@ -207,7 +212,7 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
                 Span::styled(format!("{firing} of {count}"), theme.style(Meaning::Muted)),
             ]),
             Row::Alert { index } => {
-                model.board.alerts.get(*index).map_or_else(Line::default, |a| alert_line(model, theme, a, width, state_width))
+                model.board.alerts.get(*index).map_or_else(Line::default, |a| alert_line(model, theme, a, width, columns))
             }
         };
         let selected = (has_focus && row == place).then(|| theme.style(Meaning::Selection));
@@ -236,23 +241,29 @@ fn state_or_incident(model: &Model, alert: &Alert) -> String {
     }
 }
 
-/// The row of an alert. `state_width` columns are for its state or incident.
-fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize, state_width: usize) -> Line<'static> {
+/// The widths of the columns of the list, as wide as the shown rows need them.
+#[derive(Clone, Copy)]
+struct Columns {
+    name: usize,
+    /// Of the state or the incident.
+    state: usize,
+}
+
+/// The row of an alert.
+fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize, columns: Columns) -> Line<'static> {
     let marked = if model.board.marked.contains(&alert.fingerprint) { "✓" } else { " " };
     let age = alert.starts_at.map_or_else(|| "?".to_owned(), |t| human_duration(model.now.since(t)));
     let value = alert.value.filter(|v| v.is_finite()).map_or_else(String::new, human_value);
-    let used = 26 + state_width;
-    let name_width = (width.saturating_sub(36)).clamp(12, 30);
-    let summary_width = width.saturating_sub(name_width + used);
+    let summary_width = width.saturating_sub(columns.name + columns.state + 26);
     let style = if alert.state == AlertState::Firing { Style::default() } else { theme.style(Meaning::Muted) };
     Line::from(vec![
         Span::raw(format!("{marked} ")),
         Span::styled(format!("{} {:<4} ", glyph(alert), alert.severity.short()), theme.style(Meaning::of_alert(alert.severity))),
-        Span::styled(text::pad(&alert.name, name_width), style),
+        Span::styled(text::pad(&alert.name, columns.name), style),
         Span::styled(format!(" {} ", text::align_right(&value, 6)), style),
         Span::styled(text::pad(alert.summary(), summary_width), theme.style(Meaning::Muted)),
         Span::styled(format!(" {} ", text::align_right(&age, 7)), style),
-        Span::styled(text::pad(&state_or_incident(model, alert), state_width), theme.style(Meaning::Accent)),
+        Span::styled(text::pad(&state_or_incident(model, alert), columns.state), theme.style(Meaning::Accent)),
     ])
 }
 
