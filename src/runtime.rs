@@ -58,7 +58,7 @@ pub enum Ending {
 /// Runs the terminal UI until the user quits. The terminal is always restored.
 ///
 /// # Errors
-/// If there is no usable terminal, or if it fails.
+/// If there is no usable terminal. One that is lost later ends the program like a quit.
 pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<Ending, Failure> {
     let files = user_files::load(config, &desk.library);
     let mut guard = terminal::Guard::enter(config.ui.mouse).map_err(|e| {
@@ -276,6 +276,12 @@ impl Front<'_> {
         }
     }
 
+    /// Before another program gets the terminal: what was written is read, unless the terminal takes too long.
+    async fn hand_over(&mut self) {
+        let _slow = tokio::time::timeout(NO_ANSWER, output::idle()).await;
+        self.settle().await;
+    }
+
     /// Draws a frame if one is due, and after a key at once. Keys that wait are handled first, and a terminal that has not read the last
     /// frame gets none.
     fn draw(&mut self, model: &mut Model, urgent: bool) -> std::io::Result<()> {
@@ -305,7 +311,7 @@ impl Front<'_> {
             Effect::Notify(text) => terminal::notify(&text),
             Effect::Mouse(is_on) => self.guard.set_mouse(is_on),
             Effect::Pager(text) => {
-                self.settle().await;
+                self.hand_over().await;
                 self.keyboard = None;
                 self.guard.leave();
                 let shown = editor::page(&text).await;
@@ -321,24 +327,39 @@ impl Front<'_> {
                 self.display.clear()?;
             }
             Effect::Suspend => {
-                self.settle().await;
+                self.hand_over().await;
                 self.keyboard = None;
                 self.guard.suspend();
                 self.keyboard = Some(Keyboard::open()?);
                 self.display.clear()?;
             }
             Effect::Editor { text, is_kept } => {
-                self.settle().await;
+                self.hand_over().await;
                 self.keyboard = None;
                 let msg = in_editor(&text, is_kept, self.guard).await;
+                // First of all, what was written is taken over.
+                runner.run_all(update(model, now(), msg), model);
                 self.keyboard = Some(Keyboard::open()?);
                 self.display.clear()?;
-                runner.run_all(update(model, now(), msg), model);
             }
             effect => return Ok(Some(effect)),
         }
         Ok(None)
     }
+}
+
+/// Has the terminal report keys unambiguously, if it can. The question goes past the thread that writes, so that the thread ends first.
+async fn enhance_keyboard(guard: &mut terminal::Guard) {
+    let _slow = tokio::time::timeout(ANSWER, output::idle()).await;
+    if output::is_idle() && !output::has_failed() {
+        guard.enhance_keyboard();
+    }
+}
+
+/// Notes that the terminal cannot be used any more.
+fn lost(error: &std::io::Error) -> bool {
+    tracing::error!(%error, "the terminal failed");
+    true
 }
 
 async fn drive(
@@ -361,7 +382,7 @@ async fn drive(
     let (messages, mut inbox) = mpsc::channel::<Msg>(QUEUE);
     let mut runner = Runner::new(desk, messages.clone());
     runner.start(config.ui.refresh, config.ui.read_only);
-    guard.enhance_keyboard();
+    enhance_keyboard(guard).await;
     let (keyboard, question) = (Some(Keyboard::open()?), BackgroundQuestion::ask(config));
     let mut front = Front { guard, display, keyboard, question, is_late: false };
     let mut ticks = seconds();
@@ -419,7 +440,7 @@ async fn drive(
             let is_program = matches!(effect, Effect::Pager(_) | Effect::Editor { .. });
             match front.run(effect, &mut model, &mut runner).await {
                 Ok(effect) => effect.into_iter().for_each(|effect| runner.run(effect, &model)),
-                Err(_) => is_gone = true,
+                Err(error) => is_gone = lost(&error),
             }
             if is_program {
                 signals.forget_interrupt();

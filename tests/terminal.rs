@@ -382,6 +382,9 @@ fn a_terminal_that_does_not_read_holds_nothing_up_and_gets_the_newest_frame() {
         std::thread::sleep(Duration::from_millis(20));
     };
     assert_eq!(status, 143);
+    // What it had not read made room for the end.
+    s.is_stalled.store(false, Ordering::Relaxed);
+    s.wait_for_sequence("[?1049l");
 }
 
 #[test]

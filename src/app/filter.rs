@@ -169,8 +169,8 @@ impl Filter {
 
     /// A note about the first term that starts with `~` but is not a valid regular expression; `None` if there is none.
     pub(crate) fn invalid_regex_note(text: &str) -> Option<String> {
-        let pattern = |word: &str| word.strip_prefix('!').unwrap_or(word).strip_prefix('~').map(str::to_owned);
-        let found = text.split_whitespace().filter_map(pattern).find(|p| !p.is_empty() && regex::Regex::new(p).is_err())?;
+        let pattern = |word: String| word.strip_prefix('!').unwrap_or(&word).strip_prefix('~').map(str::to_owned);
+        let found = terms(text).into_iter().filter_map(pattern).find(|p| !p.is_empty() && regex::Regex::new(p).is_err())?;
         Some(format!("~{found} is not a valid regular expression and is matched as text"))
     }
 

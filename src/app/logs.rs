@@ -225,6 +225,7 @@ impl Logs {
         });
         let place = nearest.or_else(|| self.ring.len().checked_sub(1));
         (self.selected, self.is_following) = (place.and_then(|p| u64::try_from(p).ok()), false);
+        self.reselect();
     }
 
     /// Adds lines before the first one. Those beyond [`MAX_LINES`] are dropped at the end.
@@ -403,6 +404,10 @@ impl Logs {
     pub(crate) fn go_to_error(&mut self, forward: bool) -> bool {
         let before = (self.selected, self.is_following);
         self.move_selection(1, forward, false, |k| k.line.is_error());
+        // After the last error, stay there instead of jumping to the end.
+        if self.is_following && !before.1 {
+            (self.selected, self.is_following) = before;
+        }
         (self.selected, self.is_following) != before
     }
 

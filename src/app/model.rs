@@ -287,7 +287,7 @@ impl Model {
         /// The number of texts that are kept.
         const KEPT: usize = 20;
         let room = self.here();
-        self.unused.retain(|(of, d)| *of != room || (&d.title, &d.purpose) != (&dialog.title, &dialog.purpose));
+        self.unused.retain(|(of, d)| *of != room || !d.is_same(dialog));
         self.unused.insert(0, (room, dialog.clone()));
         self.unused.truncate(KEPT);
     }

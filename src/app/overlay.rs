@@ -111,6 +111,12 @@ impl InputDialog {
         Self { title: title.into(), initial: edit.text().to_owned(), edit, purpose, hint: hint.into() }
     }
 
+    /// Whether both ask for the same, so that a text of one belongs into the other. The time that an update names differs with each draft.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let is_update = |p: &Purpose| matches!(p, Purpose::Command(c) if matches!(**c, Command::RecordUpdate { .. }));
+        self.title == other.title && (self.purpose == other.purpose || is_update(&self.purpose) && is_update(&other.purpose))
+    }
+
     /// The same dialog with another text.
     pub(crate) fn with_text(self, edit: TextField) -> Self {
         Self::new(self.title, self.purpose, self.hint, edit)

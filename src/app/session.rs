@@ -28,7 +28,7 @@ pub(crate) struct Session {
     pub searches: InputHistory,
     pub filters: InputHistory,
     /// The columns of the log lines.
-    pub log_columns: Vec<String>,
+    pub log_columns: Option<Vec<String>>,
     /// What was chosen in the palette, the most recent first.
     pub recent: Vec<String>,
     /// Texts that were typed and not used, the last one first.
@@ -76,7 +76,9 @@ pub(crate) fn unsent_fields(incident: Option<IncidentId>, form: &FieldsForm) -> 
 
 /// What names a field among the unsent texts.
 pub(crate) fn field_key(form: &FieldsForm, field: &Field) -> String {
-    format!("{}: {}", form.title, field.label)
+    // What a suggestion proposes distinguishes its form from that of another one.
+    let proposed = form.fields.first().map_or("", |first| first.initial.as_str());
+    format!("{} {proposed}: {}", form.title, field.label)
 }
 
 impl Session {
@@ -111,7 +113,7 @@ impl Session {
             log_filter: model.logs.filter.clone(),
             searches: model.logs.searches.clone(),
             filters: model.logs.filters.clone(),
-            log_columns: model.logs.columns.clone(),
+            log_columns: Some(model.logs.columns.clone()),
             recent: model.recent.clone(),
             unsent: typed.into_iter().chain(unused).chain(title).chain(model.unsent.iter().cloned()).take(UNSENT).collect(),
         }
@@ -121,8 +123,8 @@ impl Session {
     pub(crate) fn restore(mut self, model: &mut Model) {
         model.recent = std::mem::take(&mut self.recent);
         (model.logs.searches, model.logs.filters) = (std::mem::take(&mut self.searches), std::mem::take(&mut self.filters));
-        if !self.log_columns.is_empty() {
-            model.logs.columns = std::mem::take(&mut self.log_columns);
+        if let Some(columns) = self.log_columns.take() {
+            model.logs.columns = columns;
         }
         model.unsent = std::mem::take(&mut self.unsent);
         if !self.ended {

@@ -44,13 +44,22 @@ impl Drop for Scratch {
 /// The start of the name of a temporary store, before the number of its process.
 const PREFIX: &str = "warroom-demo-";
 
-/// Removes the temporary stores of demos that were killed.
+/// How old a temporary store is before it may be a leftover: the process of a younger one may run in another container that shares the
+/// folder.
+const LEFTOVER: std::time::Duration = std::time::Duration::from_hours(24);
+
+/// Removes the temporary stores of demos that were killed, a day later.
 fn remove_leftovers() {
+    if !cfg!(unix) {
+        return;
+    }
     let pid = |name: &str| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok();
     for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let is_leftover = entry.file_name().to_str().and_then(pid).is_some_and(|pid| !crate::runtime::is_running(pid));
         // Those of other users stay, because they cannot be removed.
-        if is_leftover && entry.file_type().is_ok_and(|t| t.is_dir()) {
+        let is_old =
+            |m: std::fs::Metadata| m.is_dir() && m.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFTOVER));
+        if is_leftover && entry.metadata().is_ok_and(is_old) {
             let _not_ours = std::fs::remove_dir_all(entry.path());
         }
     }

@@ -111,7 +111,7 @@ pub enum IncidentCommand {
         /// Text of the update
         text: String,
         /// Audience: technical, executive or customer
-        #[arg(long, default_value = "internal")]
+        #[arg(long, default_value = "technical")]
         audience: Audience,
         /// Time until the next update is due, instead of the interval for the severity
         #[arg(long, value_name = "DURATION", value_parser = duration_arg)]

@@ -65,7 +65,7 @@ pub enum NextUpdate {
     Scheduled,
     /// After this duration.
     In(std::time::Duration),
-    /// At the time that the text names.
+    /// At the time that the draft of the text named.
     At(crate::telemetry::Timestamp),
     /// Never: this was the last update.
     Never,

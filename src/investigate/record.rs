@@ -8,15 +8,18 @@ use super::gather::{Request, gather};
 use super::playbook::queries_for;
 use super::set::SourceSet;
 use crate::config::SloConfig;
-use crate::incident::Matrix;
-use crate::playbook::Library;
+use crate::incident::{LinkedAlert, Matrix};
+use crate::playbook::{Library, matches};
 use crate::sources::recorder::Recorder;
 use crate::sources::recording::Recording;
 use crate::sources::{Source, step_for};
-use crate::telemetry::{Window, clean};
+use crate::telemetry::{Alert, Window, clean};
+
+/// The most alerts whose playbooks are recorded, because each has several queries.
+const MAX_ALERTS: usize = 20;
 
 /// Records the sources over a span that ends now. Runs the queries of an investigation without linked alerts, over the whole
-/// span and for each firing alert, those of the playbooks for each firing alert, and further PromQL `queries`. Redacts secrets in the
+/// span and for each firing alert, those of the playbooks that fit the first firing alerts, and further PromQL `queries`. Redacts secrets in the
 /// answers.
 pub async fn record(
     set: &SourceSet,
@@ -47,8 +50,12 @@ pub async fn record(
         progress,
     )
     .await;
-    let firing = board.alerts.iter().filter(|a| a.is_firing());
-    let of_playbooks = firing.flat_map(|a| playbooks.all().flat_map(|p| queries_for(p, &a.labels)));
+    let firing = board.alerts.iter().filter(|a| a.is_firing()).take(MAX_ALERTS);
+    let for_alert = |a: &Alert| -> Vec<String> {
+        let fitting = matches(playbooks, &[LinkedAlert::from_alert(a)]);
+        fitting.iter().flat_map(|m| queries_for(m.playbook, &a.labels)).collect()
+    };
+    let of_playbooks = firing.flat_map(for_alert);
     let all: BTreeSet<String> = queries.iter().cloned().chain(of_playbooks).collect();
     for query in &all {
         for metrics in recorders.iter().filter_map(|r| r.metrics()) {

@@ -40,6 +40,22 @@ struct Output {
     idle: Notify,
 }
 
+/// Writes a part as a whole. A terminal that another program left in non-blocking mode is asked again.
+fn write_part(out: &mut impl Write, mut part: &[u8]) -> io::Result<()> {
+    use io::ErrorKind::{Interrupted, WouldBlock, WriteZero};
+    loop {
+        let result = if part.is_empty() { out.flush().map(|()| 0) } else { out.write(part) };
+        match result {
+            Ok(0) if part.is_empty() => return Ok(()),
+            Ok(0) => return Err(WriteZero.into()),
+            Ok(n) => part = part.get(n..).unwrap_or_default(),
+            Err(error) if error.kind() == WouldBlock => std::thread::sleep(Duration::from_millis(10)),
+            Err(error) if error.kind() == Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 impl Output {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -56,7 +72,7 @@ impl Output {
             let part: Vec<u8> = state.waiting.drain(..length).collect();
             state.is_writing = true;
             drop(state);
-            let result = out.write_all(&part).and_then(|()| out.flush());
+            let result = write_part(out, &part);
             state = self.lock();
             state.is_writing = false;
             state.written += part.len() as u64;
@@ -74,25 +90,38 @@ impl Output {
         state.waiting.is_empty() && !state.is_writing
     }
 
-    /// Replaces what is still waiting by `last`, and waits until it is written or the terminal stops reading.
+    /// Writes `last` behind what is waiting. What the terminal does not read in time is left out.
     fn end_with(&self, last: &[u8]) {
-        let mut state = self.lock();
-        if !state.waiting.is_empty() {
+        let mut state = self.wait_until_idle(self.lock(), LONGEST / 2);
+        if !Self::is_idle(&state) {
             state.waiting.clear();
             state.waiting.push(CANCEL);
+            forget_unread();
         }
         if !state.has_failed {
             state.waiting.extend_from_slice(last);
         }
         self.work.notify_one();
+        drop(self.wait_until_idle(state, LONGEST / 2));
+    }
+
+    /// Waits until everything is written, for as long as the terminal reads, and at most this long.
+    fn wait_until_idle<'a>(&'a self, mut state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
         let (began, mut written, mut moved) = (Instant::now(), state.written, Instant::now());
-        while !Self::is_idle(&state) && moved.elapsed() < STALL && began.elapsed() < LONGEST {
+        while !Self::is_idle(&state) && moved.elapsed() < STALL && began.elapsed() < longest {
             state = self.progress.wait_timeout(state, STALL / 10).unwrap_or_else(PoisonError::into_inner).0;
             if state.written != written {
                 (written, moved) = (state.written, Instant::now());
             }
         }
+        state
     }
+}
+
+/// Drops what the terminal was given and has not read, so that there is room for the end.
+fn forget_unread() {
+    #[cfg(all(unix, not(test)))]
+    let _not_a_terminal = rustix::termios::tcflush(io::stdout(), rustix::termios::QueueSelector::OFlush);
 }
 
 fn output() -> &'static Output {
@@ -145,7 +174,7 @@ pub(super) async fn idle() {
     }
 }
 
-/// Leaves out what was not written yet, writes this, and waits until it is written, unless the terminal does not read.
+/// Writes this behind what is waiting, and waits until it is written, unless the terminal does not read.
 pub(super) fn end_with(last: &[u8]) {
     output().end_with(last);
 }
@@ -182,19 +211,37 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_written_and_what_waited_is_left_out() {
+    fn the_end_is_written_and_what_was_not_read_in_time_is_left_out() {
         let (output, permit, read) = slow();
         output.lock().waiting = vec![b'x'; 50 * PART];
         output.work.notify_one();
-        // One part is being written, and the end is the next.
         while !output.lock().is_writing {
             std::thread::yield_now();
         }
-        (0..3).for_each(|_| permit.send(()).unwrap());
-        output.end_with(b"bye");
+        let end = std::thread::spawn(move || output.end_with(b"bye"));
+        // Nothing is read until the rest was left out.
+        while output.lock().waiting.len() > PART {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        (0..100).for_each(|_| permit.send(()).unwrap());
+        end.join().unwrap();
+        while !Output::is_idle(&output.lock()) {
+            std::thread::yield_now();
+        }
         let read = read.lock().unwrap().clone();
-        assert!(read.ends_with(b"bye") && read.len() <= 3 * PART, "{} bytes", read.len());
-        assert!(read.contains(&CANCEL), "a sequence that was cut off is cancelled");
+        assert!(read.ends_with(b"\x18bye") && read.len() < 2 * PART, "{} bytes", read.len());
+    }
+
+    #[test]
+    fn a_terminal_that_reads_gets_everything() {
+        let (output, permit, read) = slow();
+        (0..100).for_each(|_| permit.send(()).unwrap());
+        output.lock().waiting = vec![b'x'; 20 * PART];
+        output.end_with(b"bye");
+        while !Output::is_idle(&output.lock()) {
+            std::thread::yield_now();
+        }
+        assert_eq!(read.lock().unwrap().len(), 20 * PART + 3);
     }
 
     #[test]

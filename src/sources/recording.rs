@@ -2,8 +2,8 @@
 //!
 //! A recording is JSON compressed with zstd. Each recorded source stores its answers by exact query, for the whole span and
 //! at the finest step. Playback shifts times so that the span ends now, and cuts an answer to the window and step of the
-//! request. A query that was not recorded is an error of kind `NotRecorded`, never an empty answer. `recorder` does
-//! the recording.
+//! request. A query that was not recorded is an error of kind `NotRecorded`, never an empty answer; names of metrics and labels that were
+//! not recorded are those of the recorded series. `recorder` does the recording.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -84,7 +84,7 @@ fn is_pictograph(c: char) -> bool {
     matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}')
 }
 
-/// Whether a character belongs to a script that writes joiners: Arabic, Syriac, N'Ko and their kin, and the scripts of India and its
+/// Whether a character belongs to a script that writes joiners: Arabic, Syriac, N'Ko and others, and the scripts of India and its
 /// neighbours.
 fn is_joining(c: char) -> bool {
     matches!(c, '\u{0620}'..='\u{08ff}' | '\u{0900}'..='\u{0dff}' | '\u{0f00}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{fb50}'..='\u{fdff}')

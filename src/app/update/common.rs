@@ -16,20 +16,20 @@ pub(super) fn current(model: &Model) -> Option<&Incident> {
 
 /// Opens an overlay.
 ///
-/// A text that was typed into the same dialog and not used is there again, selected, so that typing replaces it.
+/// A text that was typed into the same dialog or form and not used is there again. In a field of one line it is selected, so that typing
+/// replaces it.
 pub(super) fn show(model: &mut Model, mut overlay: Overlay) -> Vec<Effect> {
     if let Overlay::Input(dialog) = &mut overlay {
         let here = model.here();
-        let is_unused = |(room, unused): &(Option<IncidentId>, InputDialog)| {
-            *room == here && (&unused.title, &unused.purpose) == (&dialog.title, &dialog.purpose)
-        };
+        let is_unused = |(room, unused): &(Option<IncidentId>, InputDialog)| *room == here && unused.is_same(dialog);
         let unused = model.unused.iter().position(is_unused).map(|n| model.unused.remove(n).1.edit.text().to_owned());
         let is_unsent = |u: &super::super::session::Unsent| u.incident == here && u.title == dialog.title;
         let unsent = || model.unsent.iter().position(is_unsent).map(|n| model.unsent.remove(n).text);
         if let Some(text) = unused.or_else(unsent) {
-            // Typing adds to a text of several lines, and replaces a name or a time.
-            let is_long = dialog.edit.is_multiline();
-            dialog.edit = if is_long { TextField::with(text) } else { TextField::proposed(text) }.with_lines(is_long);
+            // Typing adds to a text, and replaces a single word such as a name.
+            let is_text = text.trim().contains(char::is_whitespace);
+            let field = if is_text { TextField::with(text) } else { TextField::proposed(text) };
+            dialog.edit = field.with_lines(dialog.edit.is_multiline());
         }
     }
     if let Overlay::Fields(form) = &mut overlay {

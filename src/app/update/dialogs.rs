@@ -34,7 +34,8 @@ use crate::telemetry::{Timestamp, Window};
 /// Handles an action in the open dialog.
 pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Effect> {
     let Some(overlay) = model.overlay.take() else { return Vec::new() };
-    if overlay.context() == Context::Reader && goes_elsewhere(action) {
+    let is_metric = matches!(overlay, Overlay::Metric(_));
+    if overlay.context() == Context::Reader && (goes_elsewhere(action) || action == Action::QueryMetrics && !is_metric) {
         return perform::perform(model, action);
     }
     if overlay.context() == Context::Reader && matches!(action, Action::Help | Action::Palette) {
@@ -191,10 +192,13 @@ fn in_text(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Whether an action goes to a tab or an incident, which closes a text.
+/// Whether an action goes to a tab, an incident or another text, which closes a text.
 fn goes_elsewhere(action: Action) -> bool {
-    use Action::{SwitchIncident, Tab1, Tab2, Tab3, Tab4, Tab5, Tab6, Tab7, Tab8, Tab9};
-    matches!(action, SwitchIncident | Tab1 | Tab2 | Tab3 | Tab4 | Tab5 | Tab6 | Tab7 | Tab8 | Tab9)
+    use Action::{CustomCommand, RequestLog, ShowProblems, SwitchIncident, Tab1, Tab2, Tab3, Tab4, Tab5, Tab6, Tab7, Tab8, Tab9};
+    matches!(
+        action,
+        CustomCommand | RequestLog | ShowProblems | SwitchIncident | Tab1 | Tab2 | Tab3 | Tab4 | Tab5 | Tab6 | Tab7 | Tab8 | Tab9
+    )
 }
 
 /// Closes the open dialog.
@@ -335,7 +339,7 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
             model.say(Tone::Plain, format!("“{}” keeps your text.", form.title));
         }
         model.unsent.retain(|u| !typed.iter().any(|t| (t.incident, &t.title) == (u.incident, &u.title)));
-        model.unsent.extend(typed);
+        model.unsent.splice(0..0, typed);
     }
     if let Overlay::Input(line) = overlay {
         keep_text(model, line);
@@ -495,7 +499,10 @@ fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usiz
 fn typed_for(model: &mut Model, text: &str) -> Vec<Effect> {
     match &mut model.overlay {
         Some(Overlay::Input(dialog)) => {
-            if dialog.edit.insert(text).is_ok() {
+            // A text that was kept is continued on a line of its own.
+            let is_kept = !dialog.edit.text().is_empty() && !dialog.edit.is_selected();
+            let text = if is_kept { format!("\n{text}") } else { text.to_owned() };
+            if dialog.edit.insert(&text).is_ok() {
                 return text_changed(model);
             }
         }
@@ -571,6 +578,9 @@ fn complete(model: &Model, dialog: &mut InputDialog) {
             complete_name(model, dialog, matches!(**command, Command::AddAction(_)));
         }
         return;
+    }
+    if dialog.purpose == Purpose::ActionItem {
+        complete_name(model, dialog, true);
     }
     if !matches!(dialog.purpose, Purpose::Question(_)) {
         return;
@@ -718,7 +728,11 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
         },
         Purpose::ActionItem if text.is_empty() => say(model, "Nothing added, because the text was empty."),
         Purpose::ActionItem => match choose_action_kind(model, text) {
-            Ok(effects) => effects,
+            Ok(effects) => {
+                // Until the purpose is chosen.
+                model.keep_unused(line);
+                effects
+            }
             Err(why) => reopen(model, line, &why),
         },
         Purpose::Query if text.is_empty() => Vec::new(),
@@ -827,7 +841,13 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         return say(model, format!("No row matches '{}'.", list.filter.text()));
     };
     match next {
-        Next::Run(command) => run(model, *command),
+        Next::Run(command) => {
+            if matches!(*command, Command::AddAction(_)) {
+                let here = model.here();
+                model.unused.retain(|(room, dialog)| *room != here || dialog.purpose != Purpose::ActionItem);
+            }
+            run(model, *command)
+        }
         Next::RunOn(id, command) => run_on(model, id, *command),
         Next::Input(line) => show(model, Overlay::Input(*line)),
         Next::List(list) => show(model, Overlay::List(*list)),

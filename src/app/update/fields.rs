@@ -9,7 +9,8 @@ use super::super::msg::Effect;
 use super::super::overlay::{Next, Row};
 use super::common::{choose, say, say_key};
 use super::logs::selected_pattern;
-use crate::app::logs::{DEFAULT_COLUMNS, column_value};
+use crate::app::logs::{DEFAULT_COLUMNS, column_value, line_matches};
+use crate::app::room::pattern_text;
 use crate::telemetry::words::count;
 use crate::telemetry::{LogLine, clean};
 
@@ -86,6 +87,16 @@ pub(super) fn filter_by_field(model: &mut Model) -> Vec<Effect> {
         }
         (None, None) => return say(model, "No log lines yet."),
     };
+    // A value that cannot be written as a term is not offered.
+    let finds = |(name, value): &(String, String)| {
+        let filter = Filter::new(&Filter::field_term(name, value));
+        match (selected_pattern(model), model.logs.current()) {
+            (Some((_, p)), _) => filter.matches_with(&pattern_text(p), p),
+            (None, Some(line)) => line_matches(&filter, line),
+            (None, None) => false,
+        }
+    };
+    let fields: Vec<(String, String)> = fields.into_iter().filter(finds).collect();
     if fields.is_empty() {
         return say(model, "This line has no fields.");
     }

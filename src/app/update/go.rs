@@ -60,7 +60,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
             // Beyond the first and the last line of a history, the next page is read; before the first live line begins a history.
             by => {
                 let is_moved = model.logs.step(by.max(-10_000));
-                let first = model.logs.span().map(|span| span.start);
+                let first = model.logs.span().map(|span| span.start).filter(|_| model.logs.current().is_some());
                 match (is_moved, &model.logs.history, first) {
                     (false, Some(_), _) => return page(model, by > 0),
                     (false, None, Some(first)) if by < 0 => return lines_around(model, first),
@@ -354,7 +354,7 @@ pub(super) fn refresh_tab(room: &Room) -> Vec<Effect> {
 pub(super) fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
     let Some(room) = &mut model.room else { return Vec::new() };
     if std::mem::replace(&mut room.tab, to) != to {
-        room.scroll = 0;
+        (room.scroll, room.when_drafted) = (0, None);
         model.is_zoomed = false;
     }
     let mut effects = refresh_tab(room);

@@ -12,6 +12,9 @@ use crate::app::Context;
 use crate::app::edit::TooLong;
 
 pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
+    if model.overlay.as_ref().is_none_or(|open| open.context() == Context::Reader) {
+        model.under = None;
+    }
     // A remark was read when the next key is pressed.
     model.toast.take_if(|toast| toast.tone == Tone::Plain);
     // These always work, even if a dialog is open.

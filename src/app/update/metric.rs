@@ -30,6 +30,10 @@ pub(super) fn ask(model: &mut Model, query: &str) -> Vec<Effect> {
         model.key(Action::Recall)
     );
     let mut effects = Vec::new();
+    // Values come and go, such as those of pods.
+    if let Some(names) = &mut model.metric_names {
+        names.values.clear();
+    }
     if model.metric_names.as_ref().is_none_or(|n| n.metrics.is_empty() && n.labels.is_empty()) {
         effects.push(Effect::ReadMetricNames);
     }
@@ -194,13 +198,21 @@ pub(super) fn names_read(model: &mut Model, names: MetricNames) -> Vec<Effect> {
 
 /// Takes the values of a label, and completes the query that waits for them.
 pub(super) fn values_read(model: &mut Model, label: String, values: Vec<String>) -> Vec<Effect> {
-    if let Some(names) = &mut model.metric_names {
+    let Some(names) = &mut model.metric_names else { return Vec::new() };
+    let is_empty = values.is_empty();
+    // The query may have been typed on.
+    let needs = |query: &str, names: &MetricNames| complete(query, names) == Completion::NeedsValues(label.clone());
+    let waits = matches!(&model.overlay, Some(Overlay::Input(d)) if d.purpose == Purpose::Query && needs(d.edit.text(), names));
+    if !is_empty {
         names.values.insert(label, values);
     }
     match model.overlay.take() {
-        Some(Overlay::Input(dialog)) if dialog.purpose == Purpose::Query && dialog.hint == READING_VALUES => {
-            complete_query(model, dialog)
+        Some(Overlay::Input(mut dialog)) if waits && is_empty => {
+            "No metrics source lists values of this label.".clone_into(&mut dialog.hint);
+            model.overlay = Some(Overlay::Input(dialog));
+            Vec::new()
         }
+        Some(Overlay::Input(dialog)) if waits => complete_query(model, dialog),
         other => {
             model.overlay = other;
             Vec::new()

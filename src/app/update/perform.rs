@@ -506,7 +506,7 @@ fn investigate(model: &mut Model, length: Option<std::time::Duration>) -> Vec<Ef
 }
 
 /// The message after copying. The text goes through the terminal (OSC 52), so this works over ssh.
-pub(super) const COPIED: &str = "Copied through the terminal (OSC 52). In tmux, this needs `set-clipboard on`.";
+pub(super) const COPIED: &str = "Copied (OSC 52; tmux needs `set-clipboard on`).";
 
 fn copy(model: &mut Model, what: impl Fn(&Model) -> Option<String>, otherwise: &str) -> Vec<Effect> {
     match what(model) {

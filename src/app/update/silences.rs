@@ -22,12 +22,13 @@ pub(super) fn silence(model: &mut Model) -> Vec<Effect> {
     if !model.has_silences {
         return say(model, "No source can silence alerts. Add an Alertmanager to the configuration.");
     }
-    let alerts: Vec<&Alert> = match current(model).filter(|_| model.screen == Screen::Room) {
-        Some(incident) => {
+    let alerts: Vec<&Alert> = match (model.screen, current(model)) {
+        (Screen::Room, None) => return say(model, "The incident is still being read."),
+        (Screen::Room, Some(incident)) => {
             let is_linked = |a: &&Alert| a.is_firing() && incident.alerts.iter().any(|linked| linked.is(a));
             model.board.alerts.iter().filter(is_linked).collect()
         }
-        None => model.board.target_alerts(),
+        (Screen::Board, _) => model.board.target_alerts(),
     };
     if alerts.is_empty() {
         let in_room = model.screen == Screen::Room;

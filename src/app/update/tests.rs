@@ -542,8 +542,9 @@ fn a_silence_is_created_only_after_its_preview_was_confirmed() {
     assert!(matches!(model.overlay, Some(Overlay::Input(_))), "the text is kept");
     press(&mut model, "⎋");
     assert_eq!(press(&mut model, "ssoon x⏎"), [], "and a duration");
-    press(&mut model, "⎋");
-    let effects = press(&mut model, "s2h migration⏎");
+    press(&mut model, "⎋s");
+    update(&mut model, at(1), Msg::Pressed(Chord::ctrl('u')));
+    let effects = press(&mut model, "2h migration⏎");
     let length = std::time::Duration::from_hours(2);
     let call = SilenceCall { fingerprints, length, reason: "migration".into(), incident: None };
     assert_eq!(effects, [Effect::Silence(SilenceEffect::Plan(call.clone()))]);

@@ -179,10 +179,12 @@ impl Command {
                 Ok(vec![time_fact(i, *moment, to, reason, exception.as_deref())?])
             }
             Self::RecordUpdate { audience, text, next } => {
+                let scheduled = || i.matrix().update_every(i.head.severity).map(|every| context.when() + every);
                 let due = match next {
-                    NextUpdate::Scheduled => i.matrix().update_every(i.head.severity).map(|every| context.when() + every),
+                    NextUpdate::Scheduled => scheduled(),
                     NextUpdate::In(every) => Some(context.when() + *every),
-                    NextUpdate::At(at) => Some(*at).filter(|at| *at > context.when()),
+                    // A draft that was open for long names a time that has passed.
+                    NextUpdate::At(at) => Some(*at).filter(|at| *at > context.when()).or_else(scheduled),
                     NextUpdate::Never => None,
                 };
                 let next_due = due.filter(|_| i.head.status.is_open());
@@ -490,12 +492,15 @@ fn newest_of_user<'a>(i: &'a Incident, context: &'a Context<'_>) -> impl Iterato
     i.entries.iter().rev().filter(|e| e.actor.name == context.user && e.actor.kind == crate::incident::ActorKind::Human)
 }
 
+/// The entry that an undo is about; `None` for any other entry.
+fn undone_by<'a>(i: &'a Incident, entry: &Entry) -> Option<&'a Entry> {
+    let Fact::Undone { seq, .. } = entry.fact else { return None };
+    i.entries.iter().find(|e| e.seq == seq)
+}
+
 /// The fact that undoes `entry`. If that is an undo, what it undid takes effect again.
 fn undone(i: &Incident, entry: &Entry) -> Fact {
-    let again = match &entry.fact {
-        Fact::Undone { seq, is_redo: false, .. } => i.entries.iter().find(|e| e.seq == *seq),
-        _ => None,
-    };
+    let again = undone_by(i, entry).filter(|of| !matches!(of.fact, Fact::Undone { .. }));
     let sentence = clean::truncate(&again.unwrap_or(entry).fact.sentence(), 200);
     match again {
         Some(again) => {
@@ -509,7 +514,7 @@ fn undone(i: &Incident, entry: &Entry) -> Fact {
 fn redo(i: &Incident, context: &Context<'_>) -> Result<Fact, Refusal> {
     let newest = newest_of_user(i, context)
         .filter(|e| !i.undone.contains(&e.seq))
-        .find(|e| e.fact.is_user_change() || matches!(e.fact, Fact::Undone { is_redo: false, .. }));
+        .find(|e| e.fact.is_user_change() || undone_by(i, e).is_some_and(|of| !matches!(of.fact, Fact::Undone { .. })));
     match newest {
         Some(entry) if matches!(entry.fact, Fact::Undone { .. }) => Ok(undone(i, entry)),
         _ => invalid(
