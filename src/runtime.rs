@@ -1,7 +1,7 @@
 //! The event loop of the terminal UI: terminal, input, frames, and running effects.
 //!
 //! Signals and keys come first (`biased`), then messages from tasks, in bounded batches. A frame is drawn immediately after
-//! a key, and at most thirty times a second after other changes. The loop never waits for the network, a disk or a lock.
+//! a key, and at most thirty times a second after other changes. The loop never waits for the network, a disk, a lock or the terminal.
 
 mod editor;
 mod effects;

@@ -20,15 +20,17 @@ enum Term {
 struct Comparison {
     /// In lower case.
     name: String,
-    is_wanted: fn(Ordering) -> bool,
+    is_wanted: IsWanted,
     /// In lower case.
     value: String,
     /// The whole term in lower case.
     written: String,
 }
 
-/// The operators, longer ones before those that they begin with.
+/// How the value of a field has to compare with the value in the term.
 type IsWanted = fn(Ordering) -> bool;
+
+/// The operators, longer ones before those that they begin with.
 const OPERATORS: [(&str, IsWanted); 6] = [
     ("!=", Ordering::is_ne),
     (">=", Ordering::is_ge),

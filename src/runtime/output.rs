@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use std::sync::{Arc, mpsc};
 
-    /// A terminal that reads a part only when it is told to.
+    /// A terminal that reads a part only when it is allowed to.
     struct Slow {
         permits: mpsc::Receiver<()>,
         read: Arc<Mutex<Vec<u8>>>,
