@@ -145,7 +145,7 @@ fn bench_writers(folder: &std::path::Path) {
         journal: Journal::open(&StoreAt { url: server.url(), password: None, copies: folder.join(format!("w{n}")) })
             .expect("open the store"),
         sources: SourceSet::default(),
-        library: warroom::prompt::Library::load(&[]).expect("load the prompts"),
+        library: warroom::prompt::Library::load(&[]).into(),
         matrix: warroom::incident::Matrix::default(),
         assistant: None,
         user: format!("w{n}"),
@@ -155,7 +155,7 @@ fn bench_writers(folder: &std::path::Path) {
         commands: Vec::new(),
         presets: Vec::new(),
         updates: warroom::investigate::desk::UpdateSettings::default(),
-        playbooks: warroom::playbook::Library::load(&[]),
+        playbooks: warroom::playbook::Library::load(&[]).into(),
         read_only: false,
         investigating: std::sync::Arc::default(),
     };

@@ -26,11 +26,12 @@ use ratatui::backend::CrosstermBackend;
 use tokio::sync::mpsc;
 
 use crate::app::model::Model;
-use crate::app::{Effect, Msg, update};
+use crate::app::{Effect, Keymap, Msg, update};
 use crate::config::Config;
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
 use crate::telemetry::Failure;
+use crate::telemetry::failure::FileProblem;
 use crate::ui::theme::Theme;
 use crate::ui::{ViewCache, render};
 use effects::Runner;
@@ -60,7 +61,7 @@ pub enum Ending {
 /// # Errors
 /// If there is no usable terminal. One that is lost later ends the program like a quit.
 pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<Ending, Failure> {
-    let files = user_files::load(config, &desk.library);
+    let files = user_files::load(config);
     let mut guard = terminal::Guard::enter(config.ui.mouse).map_err(|e| {
         let failure = Failure::new("cannot use the terminal").because(&e);
         failure.advise("Run warroom in an interactive terminal, or use its subcommands.")
@@ -70,10 +71,11 @@ pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<
     result.map_err(|e| Failure::new("the terminal failed").because(&e))
 }
 
-fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
+fn start_model(desk: &Desk, config: &Config, banner: Option<String>, keymap: Arc<Keymap>) -> Model {
     // Read the local time zone once. The screen shows UTC and, next to it, local time.
     let offset = time::UtcOffset::current_local_offset().unwrap_or(time::UtcOffset::UTC);
     let mut model = Model::new(now(), offset);
+    model.keymap = keymap;
     model.user.clone_from(&desk.user);
     model.profile.clone_from(&config.ui.profile);
     model.read_only = config.ui.read_only;
@@ -87,8 +89,7 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.has_silences = desk.sources.sources.iter().any(|s| s.silences().is_some());
     model.matrix = desk.matrix.clone();
     model.monitor = desk.monitor;
-    model.playbooks = Arc::new(desk.playbooks.clone());
-    model.prompts = desk.library.all().map(|p| p.id.clone()).collect();
+    (model.playbooks, model.prompts) = (desk.playbooks.clone(), desk.library.clone());
     model.model_names = desk.assistant.iter().flat_map(|a| a.named.keys().cloned()).collect();
     let described = |c: &crate::config::CommandConfig| {
         let preset = c.preset.as_ref().map(|p| format!(" (preset {p})")).unwrap_or_default();
@@ -122,17 +123,6 @@ fn channel(config: &crate::config::ChannelConfig) -> crate::app::model::Channel 
         audiences: config.audiences.clone(),
         needs_target: config.target.is_none() && config.kind.takes_target(),
     }
-}
-
-/// Shows the first problem in the user's files at the start, with the number of further ones.
-fn report_problems(model: &mut Model) {
-    let Some(first) = model.problems.first() else { return };
-    let more = match model.problems.len() - 1 {
-        0 => String::new(),
-        n => format!(" (+{n} more)"),
-    };
-    let text = format!("{first}{more} Press {} for details.", model.key(crate::app::Action::ShowProblems));
-    model.say(crate::app::model::Tone::Bad, text);
 }
 
 /// How long to wait for the terminal's answer before leaving. Later, it would be typed into the shell.
@@ -219,8 +209,8 @@ impl Display {
         })?;
         // In ASCII, the end of a URL that was cut off cannot be seen.
         if terminal::has_control_strings() && !self.is_ascii {
-            let buffer = frame.buffer.clone();
-            links::write(self.terminal.backend_mut(), &buffer)?;
+            let links = links::found(frame.buffer);
+            links::write(self.terminal.backend_mut(), links)?;
         }
         crossterm::execute!(Tty, EndSynchronizedUpdate)?;
         model.scroll_limit = self.cache.scroll_limit;
@@ -241,12 +231,17 @@ impl Display {
     }
 }
 
-/// Gives the model the user's keys and the problems in the user's files. Returns the theme.
-fn take_files(model: &mut Model, files: UserFiles) -> Theme {
-    (model.keymap, model.problems) = (Arc::new(files.keymap), files.problems);
-    model.problems.extend(model.playbooks.problems().iter().cloned());
-    report_problems(model);
-    files.theme
+/// The queue of messages. Its first message are the problems in the user's files, when all of them have been read: `known` are those in
+/// themes and keys.
+fn queue(model: &Model, known: Vec<FileProblem>) -> (mpsc::Sender<Msg>, mpsc::Receiver<Msg>) {
+    let (messages, inbox) = mpsc::channel::<Msg>(QUEUE);
+    let (prompts, playbooks, sender) = (model.prompts.clone(), model.playbooks.clone(), messages.clone());
+    tokio::task::spawn_blocking(move || {
+        let others = prompts.problems().iter().chain(playbooks.problems());
+        let all = others.cloned().chain(known).collect();
+        let _closed = sender.blocking_send(Msg::FilesRead(all));
+    });
+    (messages, inbox)
 }
 
 /// A tick every second, without those that were missed.
@@ -371,15 +366,15 @@ async fn drive(
 ) -> std::io::Result<Ending> {
     // From here on a signal ends the program in order.
     let mut signals = input::Signals::new()?;
-    let mut model = start_model(&desk, config, banner);
+    let mut model = start_model(&desk, config, banner, files.keymap);
     let mut session = session::SessionFile::new(config);
     session.restore(&mut model);
-    let mut display = Display::new(take_files(&mut model, files), config.ui.title)?;
+    let mut display = Display::new(files.theme, config.ui.title)?;
     model.size = display.terminal.size().map(|s| (s.width, s.height))?;
     // Draw the first frame before any source is queried.
     display.draw(&mut model)?;
 
-    let (messages, mut inbox) = mpsc::channel::<Msg>(QUEUE);
+    let (messages, mut inbox) = queue(&model, files.problems);
     let mut runner = Runner::new(desk, messages.clone());
     runner.start(config.ui.refresh, config.ui.read_only);
     enhance_keyboard(guard).await;

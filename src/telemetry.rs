@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod change;
 pub mod clean;
+pub mod deferred;
 pub mod failure;
 pub mod log;
 pub mod matcher;
@@ -21,6 +22,7 @@ pub mod words;
 
 pub use alert::{Alert, AlertSeverity, AlertState, Rule, Silence};
 pub use change::ChangeEvent;
+pub use deferred::Deferred;
 pub use failure::{Explain, Failure};
 pub use log::{Level, LogLine};
 pub use moment::Moment;

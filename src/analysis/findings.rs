@@ -18,7 +18,7 @@ use super::departure::SeriesId;
 use super::movement::{Direction, Movement};
 use super::onset::is_older;
 use super::patterns::{Change, Pattern};
-use super::quantity::{Meaning, Quantity};
+use super::quantity::{Meaning, Quantity, durations};
 use super::relations::{Relation, Storm};
 use super::suspects::Suspect;
 use crate::incident::{Conclusion, FindingKind, Matrix, Severity, Situation};
@@ -415,6 +415,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
         let when = |m: &MetricInput| (is_usual_now(m), at(m), m.is_alert_expression, is_symptom(m));
         when(a).cmp(&when(b)).then_with(|| b.movement.score.total_cmp(&a.movement.score)).then_with(|| a.title.cmp(&b.title))
     });
+    leave_out_repeated(&mut changed);
     let first_alert = signals.first_alert();
     let total = changed.len();
     // Series that changed within the same step share first place.
@@ -488,6 +489,23 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
         });
     }
     out
+}
+
+/// Leaves out all but the largest change of several statistics of the same durations, such as `latency p95` and `latency mean`.
+fn leave_out_repeated(changed: &mut Vec<&MetricInput>) {
+    let durations = |m: &MetricInput| (!m.is_alert_expression).then(|| durations(&m.title)).flatten();
+    let mut largest: BTreeMap<(Option<&str>, Vec<String>), &MetricInput> = BTreeMap::new();
+    for m in changed.iter().copied() {
+        let Some(of) = durations(m) else { continue };
+        let known = largest.entry((m.service.as_deref(), of)).or_insert(m);
+        if m.movement.score > known.movement.score {
+            *known = m;
+        }
+    }
+    changed.retain(|m| {
+        let of = durations(m).and_then(|of| largest.get(&(m.service.as_deref(), of)));
+        of.is_none_or(|most| std::ptr::eq(*most, *m))
+    });
 }
 
 /// Whether at the same hours of another day a series was at least half as far from its level before the change, in the same

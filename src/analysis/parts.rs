@@ -21,6 +21,8 @@ pub enum Part {
     Direction,
     /// Whose behaviour a metric shows.
     View,
+    /// Which of several slow services added the most time.
+    Time,
     /// How well a series follows the symptom.
     Symptom,
     /// Baselines with few samples.
@@ -41,7 +43,7 @@ pub enum Part {
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Floors,
         Self::Deviation,
         Self::Others,
@@ -51,6 +53,7 @@ impl Part {
         Self::RunUp,
         Self::Direction,
         Self::View,
+        Self::Time,
         Self::Symptom,
         Self::Coverage,
         Self::Second,
@@ -73,6 +76,7 @@ impl Part {
             Self::RunUp => "run-up",
             Self::Direction => "direction",
             Self::View => "view",
+            Self::Time => "time",
             Self::Symptom => "symptom",
             Self::Coverage => "coverage",
             Self::Second => "second",

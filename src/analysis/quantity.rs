@@ -232,9 +232,14 @@ impl Meaning {
     }
 }
 
-/// How much the metrics of a service with this name count, compared with others that changed as much.
-pub fn service_weight(service: &str) -> f64 {
-    if is_view_from_outside(service) { FROM_OUTSIDE } else { 1.0 }
+/// How much a metric with this meaning counts for a service with this name, compared with others that changed as much.
+pub fn service_weight(service: &str, meaning: Meaning) -> f64 {
+    if is_view_from_outside(service) || (is_passage(service) && meaning.is_symptom()) { FROM_OUTSIDE } else { 1.0 }
+}
+
+/// Whether the durations of a service with this name are rather those of the services behind it.
+pub(super) fn shows_others(service: &str) -> bool {
+    is_view_from_outside(service) || is_passage(service)
 }
 
 /// Whether a name is that of an address, or of X-Ray's segments of the types `client` and `remote`, rather than of a service:
@@ -247,6 +252,15 @@ fn is_view_from_outside(service: &str) -> bool {
     let address = if kind.is_empty() { service } else { name };
     let host = address.split_once(':').map_or(address, |(host, _)| host);
     is_ip(address) || is_ip(host) || is_domain(host)
+}
+
+/// Words in the names of services that hand requests on.
+const PASSAGE_WORDS: [&str; 10] = ["gateway", "ingress", "proxy", "loadbalancer", "balancer", "lb", "elb", "alb", "nlb", "edge"];
+
+/// Whether a service hands requests on to others, so that its errors and durations are rather those of the services behind it: by
+/// a word of its name, or a segment of X-Ray's type `AWS::Lambda`, which contains that of the function, `AWS::Lambda::Function`.
+fn is_passage(service: &str) -> bool {
+    service.ends_with("_AWS::Lambda") || words(service).iter().any(|word| PASSAGE_WORDS.contains(&word.as_str()))
 }
 
 /// Whether a text is an IP address, version 4 or 6.
@@ -263,7 +277,17 @@ fn is_domain(text: &str) -> bool {
     labels.len() >= 3 && labels.iter().all(is_label) && labels.last().is_some_and(|l| l.chars().all(|c| c.is_ascii_alphabetic()))
 }
 
-/// Splits a name into its words, in lower case: `PodClientLatencyP90(s)` into pod, client, latency, p90, s.
+/// Which durations a metric measures: its words but those that name a statistic, so that `latency p95` and `latency mean` are the
+/// same. `None` if it measures something else.
+pub fn durations(metric: &str) -> Option<Vec<String>> {
+    const STATISTICS: [&str; 6] = ["mean", "average", "avg", "median", "max", "min"];
+    let is_percentile =
+        |word: &str| word.strip_prefix('p').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    let is_statistic = |word: &String| STATISTICS.contains(&word.as_str()) || is_percentile(word);
+    (Meaning::of(metric).quantity == Quantity::Latency)
+        .then(|| words(metric).into_iter().filter(|word| !is_statistic(word)).collect())
+}
+
 /// Words of metrics that show a setting: what was configured, not what happens.
 const SETTING_WORDS: [&str; 20] = [
     "max",
@@ -298,6 +322,7 @@ pub fn is_setting(metric: &str) -> bool {
     has(&SETTING_WORDS) && !has(&USE_WORDS)
 }
 
+/// Splits a name into its words, in lower case: `PodClientLatencyP90(s)` into pod, client, latency, p90, s.
 fn words(name: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut last = ' ';
@@ -347,6 +372,27 @@ mod tests {
         ] {
             let meaning = Meaning::of(metric);
             assert!(meaning.weight(worse, LeftOut::default()) > meaning.weight(better, LeftOut::default()), "{metric}");
+        }
+    }
+
+    #[test]
+    fn statistics_of_the_same_durations_are_recognised() {
+        assert_eq!(durations("latency p95"), durations("latency mean"));
+        assert_eq!(durations("latency.p50"), durations("latency.Average"));
+        assert_ne!(durations("latency p95"), durations("query_duration_seconds p95"));
+        assert_ne!(durations("latency p95 (route=/a)"), durations("latency mean (route=/b)"));
+        assert_eq!(durations("db_pool_max"), None);
+    }
+
+    #[test]
+    fn what_hands_requests_on_shows_the_services_behind_it() {
+        let weight = |service: &str, metric: &str| service_weight(service, Meaning::of(metric));
+        for passage in ["api-gateway", "ingress-nginx", "envoy-proxy", "IngressGateway", "orders_AWS::Lambda"] {
+            assert!(shows_others(passage) && weight(passage, "latency_p95") < 1.0, "{passage}");
+            assert!(weight(passage, "memory_bytes") >= 1.0, "{passage}: what it uses is its own");
+        }
+        for service in ["checkout", "proxysql-less", "knowledge", "orders_AWS::Lambda::Function", "albums"] {
+            assert!(!shows_others(service) && weight(service, "latency_p95") >= 1.0, "{service}");
         }
     }
 

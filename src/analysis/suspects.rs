@@ -1,14 +1,16 @@
 //! Ranks the series and services that an incident most likely began with.
 //!
 //! Each series is measured against its own baseline, in its own spread, so that units and magnitudes do not matter. A
-//! service scores as its most suspect series does. Four kinds of knowledge adjust the score:
+//! service scores as its most suspect series does. Five kinds of knowledge adjust the score:
 //!
 //! - The measured quantity: more errors hurt and more successes do not; a caller's view of others, or traffic, is more likely
 //!   a symptom than a cause.
 //! - The symptom, if it is known: how well the course of a series follows it.
+//! - Where mean durations and requests are known, which of the slower services added the most time: the others may wait for it.
 //! - Where the call graph is known, the service's share of the symptom's change that none of its callees explains.
 //! - How the service's log changed.
 
+mod added_time;
 mod wait_attribution;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,7 +21,7 @@ use regex::{Regex, RegexBuilder};
 use super::departure::{Departure, MeasuredSeries, Point, SeriesId, measure_without, quantile, rates};
 use super::movement::Direction;
 use super::parts::{LeftOut, Part};
-use super::quantity::{Meaning, service_weight};
+use super::quantity::{Meaning, Quantity, service_weight};
 use super::requests::ServiceChange;
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::{human_measure, human_value};
@@ -104,6 +106,8 @@ pub struct Suspect {
     pub log_change: String,
     /// The caller that probably waits for the service, only on its first series.
     pub wait: Option<WaitAttribution>,
+    /// The mean duration of the service that it probably waits for itself, only on its first series.
+    pub waits_for: Option<SeriesId>,
 }
 
 impl Suspect {
@@ -120,7 +124,10 @@ impl Suspect {
             _ if waited.is_empty() => return format!("no metric changed, but {in_logs}"),
             _ => "its own metrics look normal".to_owned(),
         };
-        [own, in_logs, waited].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+        let waits = self.waits_for.as_ref().map_or_else(String::new, |other| {
+            format!("the requests of {0} were delayed by more time in all, so it may only be waiting for {0}", other.service)
+        });
+        [own, waits, in_logs, waited].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -130,6 +137,7 @@ struct ScoredSeries<'a> {
     series: &'a MeasuredSeries,
     service: &'a str,
     metric: &'a str,
+    meaning: Meaning,
     departure: Departure,
     score: f64,
     /// Score of its service; 0 until it is known.
@@ -142,6 +150,16 @@ impl ScoredSeries<'_> {
         self.departure.mean_change * self.unit_in_seconds()
     }
 
+    /// The finite values of the incident; of a counter, its rate.
+    fn values_since(&self) -> Vec<Point> {
+        let incident = &self.series.incident;
+        if self.departure.is_rate {
+            rates(None, incident)
+        } else {
+            incident.iter().filter(|(_, v)| v.is_finite()).copied().collect()
+        }
+    }
+
     /// Returns its unit in seconds; 1 for anything but `ms`, `us`, `ns` and `min`.
     fn unit_in_seconds(&self) -> f64 {
         match self.series.unit.as_str() {
@@ -152,6 +170,45 @@ impl ScoredSeries<'_> {
             _ => 1.0,
         }
     }
+}
+
+/// Words in the name of a metric that measures durations, and of one that counts requests.
+static DURATION_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| word_regex("latency|duration|response_?time"));
+static COUNT_WORDS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| word_regex("workload|requests?\\b|requests?_total|calls|(?:\\b|_)(?:ops|rps|qps)\\b"));
+/// Words in the name of a store, queue or cache, or of a client metric for one, rather than of a service that calls others.
+static STORE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    word_regex(
+        "(?:\\b|_)db|db(?:\\b|_)|database|dynamo|sql|postgres|redis|mongo|cassandra|elasticsearch|opensearch|kafka|rabbit|amqp|\
+         messaging|cache|dns|smtp|(?:\\b|_)s3",
+    )
+});
+/// A percentile in a metric's name or labels: `P95`, `p99.9`, `quantile="0.95"`, and `-95` at the end.
+static PERCENTILE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"[pP]([5-9]\d(?:\.?\d)?)(?:$|[^\d])|quantile="0?\.([5-9]\d*)"|[-_. ]([5-9]\d(?:\.?\d)?)$"#).ok()
+});
+
+/// Whether the name of a metric says that it measures durations of requests.
+fn is_duration(metric: &str) -> bool {
+    contains_any(&DURATION_WORDS, metric)
+}
+
+/// Whether the name of a metric says that it counts requests.
+fn is_request_count(metric: &str) -> bool {
+    contains_any(&COUNT_WORDS, metric) && !is_duration(metric)
+}
+
+/// Whether a name is that of a store, queue or cache, or of a client metric for one.
+fn is_store(name: &str) -> bool {
+    contains_any(&STORE_WORDS, name)
+}
+
+/// Returns the percentile in the name of a metric of durations as a fraction: 0.95 of `LatencyP95(s)`, `latency_p95`, `latency-95` and
+/// `duration{quantile="0.95"}`; 0.999 of `p999`.
+fn percentile(metric: &str) -> Option<f64> {
+    let found = PERCENTILE.as_ref()?.captures(metric)?;
+    let digits = found.iter().skip(1).flatten().next()?.as_str().replace('.', "");
+    format!("0.{digits}").parse().ok()
 }
 
 fn word_regex(pattern: &str) -> Option<Regex> {
@@ -169,26 +226,31 @@ const MIN_PARALLEL: usize = 256;
 /// Largest number of threads.
 const MAX_THREADS: usize = 4;
 
-/// Measures and scores all series. The result keeps their order, whatever the number of threads.
-fn score_all<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<ScoredSeries<'a>> {
+/// Measures all series. The result keeps their order, whatever the number of threads.
+fn measured<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<ScoredSeries<'a>> {
     let mut scored: Vec<ScoredSeries<'_>> = series
         .iter()
         .zip(measure_all(series, known.left_out))
         .map(|(series, departure)| {
             let (service, metric) = (series.id.service.as_str(), series.id.metric.as_str());
-            ScoredSeries { series, service, metric, departure, score: 0.0, service_score: 0.0 }
+            ScoredSeries { series, service, metric, meaning: Meaning::of(metric), departure, score: 0.0, service_score: 0.0 }
         })
         .collect();
     let usual = usual_spreads(&scored);
     for one in &mut scored {
-        if let Some(spread) = usual.get(one.metric).filter(|_| known.left_out.uses(Part::Others)) {
+        if let Some(spread) = usual.get(&(one.metric, one.series.unit.as_str())).filter(|_| known.left_out.uses(Part::Others)) {
             one.departure.compare_with_others(*spread);
         }
     }
+    scored
+}
+
+/// Scores measured series. `explained` are the services whose durations another one explains.
+fn score_all(scored: &mut [ScoredSeries<'_>], explained: &BTreeMap<&str, &SeriesId>, known: &SuspectContext) {
     let symptom = known.symptom.as_ref().and_then(|id| scored.iter().find(|s| s.series.id == *id));
-    let symptom = symptom.filter(|_| known.left_out.uses(Part::Symptom)).map(|s| (Meaning::of(s.metric), Shape::of(s)));
-    for one in &mut scored {
-        let meaning = Meaning::of(one.metric);
+    let symptom = symptom.filter(|_| known.left_out.uses(Part::Symptom)).map(|s| (s.meaning, Shape::of(s)));
+    for one in scored {
+        let meaning = one.meaning;
         let (up, down) = one.departure.sides();
         let by_side = [(up, Direction::Up), (down, Direction::Down)]
             .map(|(size, side)| size.ln_1p() * meaning.weight(side, known.left_out));
@@ -196,14 +258,15 @@ fn score_all<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<Sc
             let by_kind = if meaning.is_like(*of_symptom) { 1.0 } else { OTHER_KIND_WEIGHT };
             by_kind * (1.0 - SHAPE_SHARE + SHAPE_SHARE * shape.likeness(&Shape::of(one)))
         });
-        let by_view = if known.left_out.uses(Part::View) { service_weight(one.service) } else { 1.0 };
+        let by_view = if known.left_out.uses(Part::View) { service_weight(one.service, meaning) } else { 1.0 };
+        let is_explained = meaning.quantity == Quantity::Latency && explained.contains_key(one.service);
+        let by_time = if is_explained { EXPLAINED_SHARE } else { 1.0 };
         let by_coverage = if known.left_out.uses(Part::Coverage) { coverage(one.series) } else { 1.0 };
-        let score = by_side[0].max(by_side[1]) * by_view * by_coverage * by_symptom;
+        let score = by_side[0].max(by_side[1]) * by_view * by_time * by_coverage * by_symptom;
         if one.departure.size > 0.0 {
             one.score = (score / SCORE_STEP).round() * SCORE_STEP;
         }
     }
-    scored
 }
 
 /// The weight of a series by how many of its baseline samples are missing: few samples know little about what is normal.
@@ -212,15 +275,15 @@ fn coverage(series: &MeasuredSeries) -> f64 {
     if series.baseline.is_empty() { 1.0 } else { (known as f64 / (MIN_COVERAGE * series.baseline.len() as f64)).min(1.0).sqrt() }
 }
 
-/// The median spread of each metric that several series measure.
-fn usual_spreads<'a>(scored: &[ScoredSeries<'a>]) -> BTreeMap<&'a str, f64> {
-    let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+/// The median spread of each metric, in each of its units, that several series measure.
+fn usual_spreads<'a>(scored: &[ScoredSeries<'a>]) -> BTreeMap<(&'a str, &'a str), f64> {
+    let mut all: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for one in scored {
-        all.entry(one.metric).or_default().extend(one.departure.spread());
+        all.entry((one.metric, one.series.unit.as_str())).or_default().extend(one.departure.spread());
     }
     all.into_iter()
         .filter(|(_, spreads)| spreads.len() >= MIN_SAME_METRIC)
-        .filter_map(|(metric, mut spreads)| Some((metric, quantile(&mut spreads, 0.5)?)))
+        .filter_map(|(of, mut spreads)| Some((of, quantile(&mut spreads, 0.5)?)))
         .collect()
 }
 
@@ -290,7 +353,9 @@ fn measure_all(series: &[MeasuredSeries], left_out: LeftOut) -> Vec<Departure> {
 /// between services along a call graph and to find the callee that a caller waits for. Durations may be in any unit that their series
 /// states; counts must share one unit.
 pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspect> {
-    let mut found = score_all(series, known);
+    let mut found = measured(series, known);
+    let explained = if known.left_out.uses(Part::Time) { added_time::explained(&found, known) } else { BTreeMap::new() };
+    score_all(&mut found, &explained, known);
     let mut waited = BTreeMap::new();
     let mut by_service = match find_symptom(&found, known) {
         // The call graph already shows which service the symptom waits for.
@@ -323,7 +388,7 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
             .then_with(|| b.score.total_cmp(&a.score))
             .then_with(|| a.series.id.cmp(&b.series.id))
     });
-    let mut out = with_series(&found, known, &waited);
+    let mut out = with_series(&found, known, &waited, &explained);
     let without_series: Vec<Suspect> = reported_services(known, &waited)
         .into_iter()
         .filter(|s| !measured.contains(s))
@@ -340,6 +405,7 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
             unit: String::new(),
             log_change: describe_logs(service, known),
             wait: waited.get(service).cloned(),
+            waits_for: None,
         })
         .collect();
     if !without_series.is_empty() {
@@ -362,7 +428,12 @@ fn lower_blaming(by_service: &mut BTreeMap<&str, f64>, known: &SuspectContext) {
 }
 
 /// A suspect for each series, in their order. The log and the wait are reported once, with the first series of the service.
-fn with_series(found: &[ScoredSeries<'_>], known: &SuspectContext, waited: &BTreeMap<&str, WaitAttribution>) -> Vec<Suspect> {
+fn with_series(
+    found: &[ScoredSeries<'_>],
+    known: &SuspectContext,
+    waited: &BTreeMap<&str, WaitAttribution>,
+    explained: &BTreeMap<&str, &SeriesId>,
+) -> Vec<Suspect> {
     let mut out: Vec<Suspect> = Vec::with_capacity(found.len());
     let mut last = None;
     for d in found {
@@ -381,6 +452,7 @@ fn with_series(found: &[ScoredSeries<'_>], known: &SuspectContext, waited: &BTre
             unit: d.series.unit.clone(),
             log_change: if is_first { describe_logs(d.service, known) } else { String::new() },
             wait: if is_first { waited.get(d.service).cloned() } else { None },
+            waits_for: if is_first { explained.get(d.service).map(|id| (*id).clone()) } else { None },
         });
     }
     out
@@ -484,8 +556,8 @@ fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext) ->
     by_service
 }
 
-/// What a service keeps of its score from logs and metrics if another one explains all of its change: its own trouble may hide
-/// there.
+/// What a service keeps of its score from logs, metrics or durations if another one explains all of its change: its own trouble
+/// may hide there.
 const EXPLAINED_SHARE: f64 = 0.3;
 
 struct Symptom<'a> {

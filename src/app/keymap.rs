@@ -2,6 +2,7 @@
 //! are reported; the rest applies.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use super::action::{ACTIONS, Action, Context};
 use super::chord::{Chord, parse};
@@ -58,6 +59,12 @@ impl Default for Keymap {
 }
 
 impl Keymap {
+    /// The default keys, which are read only once.
+    pub fn built_in() -> Arc<Self> {
+        static BUILT_IN: LazyLock<Arc<Keymap>> = LazyLock::new(Arc::default);
+        Arc::clone(&BUILT_IN)
+    }
+
     /// The default keys, overridden by a user's file (its name for messages, and its text). Also returns the problems in
     /// that file.
     pub fn with_user(user: Option<(&str, &str)>) -> (Self, Vec<FileProblem>) {

@@ -22,9 +22,9 @@ use super::tour::Tour;
 use crate::incident::IncidentId;
 use crate::incident::{Audience, Matrix};
 use crate::playbook::Library;
-use crate::telemetry::Timestamp;
 use crate::telemetry::failure::FileProblem;
 use crate::telemetry::silence::ListedSilence;
+use crate::telemetry::{Deferred, Timestamp};
 
 /// The screen that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,9 +158,8 @@ pub(crate) struct Model {
     /// How long a service must stay healthy before it counts as restored.
     pub monitor: std::time::Duration,
     pub keymap: Arc<Keymap>,
-    pub playbooks: Arc<Library>,
-    /// The ids of the prompts.
-    pub prompts: Vec<String>,
+    pub playbooks: Deferred<Library>,
+    pub prompts: Deferred<crate::prompt::Library>,
     /// The names of the configured models.
     pub model_names: Vec<String>,
     /// The channels that updates can be sent through.
@@ -234,9 +233,9 @@ impl Model {
             sent: None,
             refused: None,
             store: StoreState::default(),
-            keymap: Arc::default(),
-            playbooks: Arc::default(),
-            prompts: Vec::new(),
+            keymap: Keymap::built_in(),
+            playbooks: Deferred::default(),
+            prompts: Deferred::default(),
             model_names: Vec::new(),
             channels: Vec::new(),
             commands: Vec::new(),

@@ -14,6 +14,7 @@ use crate::incident::{
 use crate::postmortem::MissingPart;
 use crate::prompt::Delta;
 use crate::prompt::question::Question;
+use crate::telemetry::failure::FileProblem;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::silence::ListedSilence;
@@ -51,6 +52,8 @@ pub(crate) enum Msg {
         text: String,
     },
     Progressed(IncidentId, String),
+    /// All of the user's files have been read, with these problems.
+    FilesRead(Vec<FileProblem>),
     Investigated(IncidentId),
     /// The requests to models about an incident: a title, details and the text of each.
     RequestsRead(IncidentId, Vec<(String, String, String)>),

@@ -271,6 +271,11 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             }
             reread(model)
         }
+        Msg::FilesRead(problems) => {
+            model.problems = problems;
+            report_problems(model);
+            Vec::new()
+        }
         Msg::Failed(failure) => {
             if let Some(room) = &mut model.room {
                 room.investigating = None;
@@ -279,6 +284,17 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// Shows the first problem in the user's files, with the number of further ones.
+fn report_problems(model: &mut Model) {
+    let Some(first) = model.problems.first() else { return };
+    let more = match model.problems.len() - 1 {
+        0 => String::new(),
+        n => format!(" (+{n} more)"),
+    };
+    let text = format!("{first}{more} Press {} for details.", model.key(Action::ShowProblems));
+    model.say(Tone::Bad, text);
 }
 
 fn alerts_arrived(model: &mut Model, board: crate::incident::AlertBoard, at: Timestamp) -> Vec<Effect> {

@@ -13,6 +13,7 @@ use crate::investigate::{Desk, SourceSet};
 use crate::journal::{Journal, StoreAt};
 use crate::prompt::Library;
 use crate::sources::recording::Recording;
+use crate::telemetry::Deferred;
 
 mod story;
 
@@ -86,7 +87,7 @@ fn desk(user: Option<&Config>) -> Result<(Desk, Config, Scratch), CliError> {
     let desk = Desk {
         journal: Journal::open(&StoreAt::local(&config.store_url))?,
         sources: SourceSet::from_sources(recording.play(now())),
-        library: Library::load(&[]).map_err(crate::investigate::DeskError::from)?,
+        library: Deferred::start(|| Library::load(&[])),
         matrix: config.matrix.clone(),
         assistant: None,
         user: crate::telemetry::clean::line(&config.user),

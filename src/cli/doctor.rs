@@ -104,11 +104,8 @@ fn config_check(config: &Config) -> Check {
 /// Checks the user's prompts, themes, keys, playbooks, presets and templates of updates: a warning for each problem, because the rest is used.
 fn file_checks(config: &Config) -> Vec<Check> {
     let (prompts, unreadable) = crate::config::user_files(config, "prompts", "md");
-    let library = match Library::load(&prompts) {
-        Ok(library) => library.with_problems(unreadable),
-        Err(e) => return vec![Check::fail("prompts", None, &e.failure())],
-    };
-    let mut problems = user_files::load(config, &library).problems;
+    let mut problems = Library::load(&prompts).with_problems(unreadable).problems().to_vec();
+    problems.extend(user_files::load(config).problems);
     problems.extend(load_playbooks(config).problems().iter().cloned());
     let (templates, unreadable) = crate::config::user_files(config, "updates", "md");
     problems.extend(unreadable.into_iter().chain(crate::comms::template_problems(&templates)));

@@ -13,7 +13,7 @@ use crate::incident::{
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
 use crate::prompt::{Library, PromptError};
 use crate::telemetry::failure::UserFile;
-use crate::telemetry::{Alert, Explain, Failure, Names, Timestamp, clean};
+use crate::telemetry::{Alert, Deferred, Explain, Failure, Names, Timestamp, clean};
 
 use super::clock::now;
 use super::command::Outcome;
@@ -77,7 +77,7 @@ impl Explain for DeskError {
 pub struct Desk {
     pub journal: Journal,
     pub sources: SourceSet,
-    pub library: Library,
+    pub library: Deferred<Library>,
     pub matrix: Matrix,
     pub assistant: Option<AssistantConfig>,
     pub user: String,
@@ -86,7 +86,7 @@ pub struct Desk {
     pub oncall: OncallConfig,
     /// The service level objectives, for error budgets.
     pub slo: SloConfig,
-    pub playbooks: crate::playbook::Library,
+    pub playbooks: Deferred<crate::playbook::Library>,
     /// The user's own commands and those of presets.
     pub commands: Vec<CommandConfig>,
     pub presets: Vec<Preset>,
@@ -119,15 +119,30 @@ impl UpdateSettings {
 }
 
 /// The playbooks that are available with a configuration: the built-in ones and the user's.
-pub fn load_playbooks(config: &Config) -> crate::playbook::Library {
+pub fn load_playbooks(config: &Config) -> Deferred<crate::playbook::Library> {
     playbooks_with(config, &load_presets(config))
 }
 
-fn playbooks_with(config: &Config, presets: &[Preset]) -> crate::playbook::Library {
+/// Playbooks and prompts take most of the time that it takes to start, and the first frame needs neither.
+fn playbooks_with(config: &Config, presets: &[Preset]) -> Deferred<crate::playbook::Library> {
+    let (config, presets) = (config.clone(), presets.to_vec());
+    Deferred::start(move || read_playbooks(&config, &presets))
+}
+
+fn read_playbooks(config: &Config, presets: &[Preset]) -> crate::playbook::Library {
     let (files, mut problems) = crate::config::user_files(config, "playbooks", "md");
     problems.extend(presets.iter().flat_map(|p| p.problems.iter().cloned()));
     let shared: Vec<(String, Vec<UserFile>)> = presets.iter().map(|p| (p.name.clone(), p.playbooks.clone())).collect();
     crate::playbook::Library::load_with_presets(&shared, &files).with_problems(problems)
+}
+
+/// The built-in prompts and the user's.
+fn load_prompts(config: &Config) -> Deferred<Library> {
+    let config = config.clone();
+    Deferred::start(move || {
+        let (prompts, unreadable) = crate::config::user_files(&config, "prompts", "md");
+        Library::load(&prompts).with_problems(unreadable)
+    })
 }
 
 /// The user's own commands, and those of presets that they do not replace.
@@ -144,12 +159,11 @@ fn all_commands(config: &Config, presets: &[Preset]) -> Vec<CommandConfig> {
 impl Desk {
     /// Opens the store, creates the sources and loads the prompts of the user, as configured.
     pub fn open(config: &Config) -> Result<Self, DeskError> {
-        let (prompts, unreadable) = crate::config::user_files(config, "prompts", "md");
         let presets = load_presets(config);
         Ok(Self {
             journal: Journal::open(&store_at(config)?)?,
             sources: SourceSet::from_config(config),
-            library: Library::load(&prompts)?.with_problems(unreadable),
+            library: load_prompts(config),
             matrix: config.matrix.clone(),
             assistant: config.assistant.clone(),
             user: clean::line(&config.user),

@@ -172,7 +172,7 @@ fn lines_in(text: &str) -> u64 {
 }
 
 /// All available prompts by id.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Library {
     prompts: BTreeMap<String, PromptFile>,
     problems: Vec<FileProblem>,
@@ -181,14 +181,20 @@ pub struct Library {
 impl Library {
     /// The built-in prompts and the user's. A user's prompt replaces a built-in one of the same name. One that cannot be used is reported
     /// (see [`Self::problems`]), and the built-in one of that name, or none, is used.
-    ///
-    /// # Errors
-    /// When a built-in prompt is invalid, which a test rules out.
-    pub fn load(user: &[UserFile]) -> Result<Self, PromptError> {
-        let built_in = BUILT_IN
-            .iter()
-            .map(|(name, text)| Ok(((*name).to_owned(), PromptFile { is_built_in: true, ..PromptFile::parse(name, text)? })));
-        let mut library = Self { prompts: built_in.collect::<Result<_, PromptError>>()?, problems: Vec::new() };
+    pub fn load(user: &[UserFile]) -> Self {
+        let mut library = Self::default();
+        for (name, text) in BUILT_IN {
+            match PromptFile::parse(name, text) {
+                Ok(prompt) => {
+                    library.prompts.insert(name.to_owned(), PromptFile { is_built_in: true, ..prompt });
+                }
+                // A test rules that out.
+                Err(e) => {
+                    let file = UserFile { path: format!("built-in prompt {name}"), name: name.to_owned(), text: text.to_owned() };
+                    library.problems.push(problem_of(&file, &e, false));
+                }
+            }
+        }
         for file in user {
             match PromptFile::parse(&file.name, &file.text) {
                 Ok(prompt) => {
@@ -197,7 +203,7 @@ impl Library {
                 Err(e) => library.problems.push(problem_of(file, &e, library.prompts.contains_key(&file.name))),
             }
         }
-        Ok(library)
+        library
     }
 
     /// Adds problems that were found before the files could be parsed.
@@ -248,7 +254,8 @@ mod tests {
 
     #[test]
     fn built_in_prompts_are_well_formed_and_embedded() {
-        let library = Library::load(&[]).unwrap();
+        let library = Library::load(&[]);
+        assert_eq!(library.problems(), []);
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts");
         let on_disk = std::fs::read_dir(folder).unwrap().count();
         assert_eq!(library.all().count(), on_disk, "every file in prompts/ has a line in BUILT_IN");
@@ -283,14 +290,14 @@ mod tests {
 
     #[test]
     fn a_user_file_replaces_a_built_in_one() {
-        let library = Library::load(&[user("question", &with_body("question", "{{ incident.id }}"))]).unwrap();
+        let library = Library::load(&[user("question", &with_body("question", "{{ incident.id }}"))]);
         assert_eq!(library.get("question").unwrap().title, "mine");
         assert_eq!(library.problems(), []);
     }
 
     #[test]
     fn broken_user_files_are_reported_with_their_line_and_the_built_in_one_stays() {
-        let built_in = Library::load(&[]).unwrap().get("question").unwrap().title.clone();
+        let built_in = Library::load(&[]).get("question").unwrap().title.clone();
         for (name, text, line, part) in [
             ("README", "# My prompts".to_owned(), Some(1), "must begin"),
             ("question", "+++\nid = 3\n+++\nx".to_owned(), Some(2), "invalid type"),
@@ -298,7 +305,7 @@ mod tests {
             ("question", with_body("question", "one\n{% for x in alerts %}\n"), None, ""),
             ("question", with_body("other", "x"), Some(2), "does not match the file name"),
         ] {
-            let library = Library::load(&[user(name, &text)]).unwrap();
+            let library = Library::load(&[user(name, &text)]);
             let [problem] = library.problems() else { panic!("{name}: {:?}", library.problems()) };
             assert!(problem.text.contains(part) && !problem.remedy.is_empty(), "{problem}");
             assert!(line.is_none() || problem.line == line, "{problem}");

@@ -493,7 +493,7 @@ mod tests {
 
     fn build(id: &str, texts: &[&str], context_tokens: u64) -> Result<PromptPlan, PromptError> {
         let (incident, bodies) = incident(texts);
-        let library = Library::load(&[]).unwrap();
+        let library = Library::load(&[]);
         let limits = Limits { context_tokens, answer_tokens: context_tokens / 4, meter: Meter::default() };
         plan(
             library.get(id).unwrap(),
@@ -507,7 +507,7 @@ mod tests {
 
     #[test]
     fn prompts_fit_every_context_window_that_they_accept() {
-        let library = Library::load(&[]).unwrap();
+        let library = Library::load(&[]);
         for id in library.all().map(|p| p.id.as_str()) {
             for window in [2048, 4096, 8192, 32_768, 200_000] {
                 let plan = build(id, &["pool exhausted after 3000 ms"; 20], window).unwrap();
@@ -543,7 +543,7 @@ mod tests {
         ) {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let (incident, bodies) = incident(&texts);
-            let library = Library::load(&[]).unwrap();
+            let library = Library::load(&[]);
             let limits = Limits { context_tokens: window, answer_tokens: window / 4, meter: Meter::learnt(share) };
             let asked = AskOptions { question: Some("why did it break?".into()), ..AskOptions::default() };
             if let Ok(plan) = plan(library.get(id).unwrap(), &incident, &bodies, &Matrix::default(), limits, &asked) {

@@ -1,8 +1,9 @@
 //! Loads the user's themes and keys. The embedded defaults replace what cannot be used.
 
+use std::sync::Arc;
+
 use crate::app::Keymap;
 use crate::config::{Config, user_file, user_files};
-use crate::prompt::Library;
 use crate::telemetry::failure::FileProblem;
 use crate::ui::Theme;
 use crate::ui::preview::{Sample, samples};
@@ -11,16 +12,16 @@ use crate::ui::theme::{AUTOMATIC, Background, Colours};
 /// The theme and the keys in effect, and the problems in the user's files.
 pub struct UserFiles {
     pub theme: Theme,
-    pub keymap: Keymap,
-    /// Problems in prompts, themes and keys.
+    pub keymap: Arc<Keymap>,
+    /// Problems in themes and keys.
     pub problems: Vec<FileProblem>,
 }
 
-/// Loads theme and keys. The problems in prompts come from `library`, which has already been loaded.
-pub fn load(config: &Config, library: &Library) -> UserFiles {
+/// Loads theme and keys.
+pub fn load(config: &Config) -> UserFiles {
     let (theme, theme_problems) = theme(config, background_from_env());
     let (keymap, key_problems) = keymap(config);
-    let problems = library.problems().iter().cloned().chain(theme_problems).chain(key_problems).collect();
+    let problems = theme_problems.into_iter().chain(key_problems).collect();
     UserFiles { theme, keymap, problems }
 }
 
@@ -87,10 +88,13 @@ fn background_from_env() -> Background {
 }
 
 /// The keys in effect, and the problems in the user's file.
-pub fn keymap(config: &Config) -> (Keymap, Vec<FileProblem>) {
+pub fn keymap(config: &Config) -> (Arc<Keymap>, Vec<FileProblem>) {
     match user_file(config, "keys.toml") {
-        Some(Ok(file)) => Keymap::with_user(Some((&file.path, &file.text))),
-        Some(Err(problem)) => (Keymap::default(), vec![problem]),
-        None => Keymap::with_user(None),
+        Some(Ok(file)) => {
+            let (keymap, problems) = Keymap::with_user(Some((&file.path, &file.text)));
+            (Arc::new(keymap), problems)
+        }
+        Some(Err(problem)) => (Keymap::built_in(), vec![problem]),
+        None => (Keymap::built_in(), Vec::new()),
     }
 }

@@ -22,7 +22,7 @@ fn main() {
         let desk = Desk {
             journal,
             sources: SourceSet::default(),
-            library: Library::load(&[]).unwrap(),
+            library: Library::load(&[]).into(),
             matrix: warroom::incident::Matrix::default(),
             assistant: None,
             user: name.clone(),
@@ -31,7 +31,7 @@ fn main() {
             commands: Vec::new(),
             presets: Vec::new(),
             updates: warroom::investigate::desk::UpdateSettings::default(),
-            playbooks: warroom::playbook::Library::load(&[]),
+            playbooks: warroom::playbook::Library::load(&[]).into(),
             read_only: false,
             investigating: std::sync::Arc::default(),
             slo: warroom::config::SloConfig::default(),

@@ -9,13 +9,10 @@
 //!   visible share of its calls.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
-use regex::Regex;
-
-use super::{ScoredSeries, SuspectContext, contains_any, word_regex};
+use super::{ScoredSeries, SuspectContext, is_duration, is_request_count, is_store, percentile};
 use crate::analysis::departure::{MeasuredSeries, SeriesId};
-use crate::analysis::quantity::{Meaning, View};
+use crate::analysis::quantity::View;
 use crate::telemetry::series::human_value;
 
 /// Weight of a caller's slow calls in the score of the service they point to.
@@ -38,18 +35,6 @@ const MAX_CALLS_PER_REQUEST: f64 = 4.0;
 const ENTRY_CERTAINTY: f64 = 0.8;
 /// Minimum number of services with a request count for shares to be meaningful.
 const MIN_SERVICES: usize = 3;
-
-/// Words in the name of a metric that measures durations, and of one that counts requests.
-static DURATION_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| word_regex("latency|duration|response_?time"));
-static COUNT_WORDS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| word_regex("workload|requests?\\b|requests?_total|calls|(?:\\b|_)(?:ops|rps|qps)\\b"));
-/// Words in the name of a client metric for a database, queue or cache rather than for another service.
-static STORE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    word_regex("(?:\\b|_)db|sql|redis|mongo|cassandra|elastic|kafka|rabbit|amqp|messaging|cache|dns|smtp|(?:\\b|_)s3")
-});
-/// A percentile in a metric's name or labels: `P95`, `p99.9`, `quantile="0.95"`.
-static PERCENTILE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"[pP]([5-9]\d(?:\.?\d)?)(?:$|[^\d])|quantile="0?\.([5-9]\d*)""#).ok());
 
 /// Evidence that a caller waits for a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -214,13 +199,10 @@ fn describe(caller: &Caller<'_>, farthest: &Percentile<'_>, share: f64) -> Strin
 fn percentiles<'a>(found: &[ScoredSeries<'a>], of_calls: bool) -> BTreeMap<&'a str, Vec<Percentile<'a>>> {
     let mut out: BTreeMap<&str, Vec<Percentile<'_>>> = BTreeMap::new();
     for scored in found {
-        if scored.service.is_empty()
-            || (Meaning::of(scored.metric).view == View::Calls) != of_calls
-            || !contains_any(&DURATION_WORDS, scored.metric)
-        {
+        if scored.service.is_empty() || (scored.meaning.view == View::Calls) != of_calls || !is_duration(scored.metric) {
             continue;
         }
-        if of_calls && contains_any(&STORE_WORDS, scored.metric) {
+        if of_calls && is_store(scored.metric) {
             continue;
         }
         let (Some(before), Some(after), Some(of)) = (scored.departure.before, scored.departure.after, percentile(scored.metric))
@@ -243,22 +225,11 @@ fn percentiles<'a>(found: &[ScoredSeries<'a>], of_calls: bool) -> BTreeMap<&'a s
     out
 }
 
-/// Returns the percentile in a metric's name as a fraction: 0.95 of `LatencyP95(s)`, `latency_p95` and
-/// `duration{quantile="0.95"}`; 0.999 of `p999`.
-fn percentile(metric: &str) -> Option<f64> {
-    let found = PERCENTILE.as_ref()?.captures(metric)?;
-    let digits = found.get(1).or_else(|| found.get(2))?.as_str().replace('.', "");
-    format!("0.{digits}").parse().ok()
-}
-
 /// Returns the request rate of each service from the metric that most services have, in the unit of that metric.
 fn rates<'a>(found: &[ScoredSeries<'a>]) -> BTreeMap<&'a str, f64> {
     let mut kinds: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
     for scored in found {
-        let is_count = !scored.service.is_empty()
-            && contains_any(&COUNT_WORDS, scored.metric)
-            && Meaning::of(scored.metric).view != View::Calls
-            && !contains_any(&DURATION_WORDS, scored.metric);
+        let is_count = !scored.service.is_empty() && is_request_count(scored.metric) && scored.meaning.view != View::Calls;
         let Some(before) = scored.departure.before.filter(|v| is_count && *v > 0.0) else { continue };
         let kind = scored.metric.split('{').next().unwrap_or(scored.metric);
         kinds.entry(kind).or_default().entry(scored.service).or_default().push(before);
@@ -440,11 +411,7 @@ mod tests {
             ("http_requests_in_flight", false, false),
             ("PodServerLatencyP90(s)", true, false),
         ] {
-            assert_eq!(
-                (contains_any(&DURATION_WORDS, metric), contains_any(&COUNT_WORDS, metric)),
-                (is_time, is_count),
-                "{metric}"
-            );
+            assert_eq!((is_duration(metric), is_request_count(metric)), (is_time, is_count), "{metric}");
         }
         for (metric, of) in [
             ("PodClientLatencyP90(s)", Some(0.9)),
@@ -453,6 +420,8 @@ mod tests {
             ("latency{quantile=\"0.95\"}", Some(0.95)),
             ("latency{quantile=\".5\"}", Some(0.5)),
             ("latency{quantile=\"0.9\"}", Some(0.9)),
+            ("latency-90", Some(0.9)),
+            ("latency_99.9", Some(0.999)),
             ("latency_p9", None),
             ("http2_latency", None),
         ] {

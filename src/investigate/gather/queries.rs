@@ -310,11 +310,21 @@ fn of_metric(
         requests: None,
     };
     if let Some(base) = name.strip_suffix("_bucket") {
-        let seconds = base.contains("seconds") || !base.contains("milli") && !base.ends_with("_ms");
-        let unit = if seconds { "s" } else { "ms" };
+        let unit = unit_of_durations(base);
         let title = if is_request(base) { "latency p95".to_owned() } else { format!("{base} p95") };
         let query = format!("histogram_quantile(0.95, sum by ({by}, le) (rate({whole}[{rate}])))");
         return vec![make(if is_request(base) { 2 } else { 4 }, title, unit, query, is_request(base))];
+    }
+    if let Some(base) = name.strip_suffix("_sum").filter(|base| all.contains_key(format!("{base}_count").as_str())) {
+        let rate_of = |series: &str| format!("sum by ({by}) (rate({series}[{rate}]))");
+        let query = format!("{} / {}", rate_of(&whole), rate_of(&select(&format!("{base}_count"), &[pick])));
+        if is_request(base) && is_duration(base) {
+            // With the number of requests it shows which of several slow services added the most time.
+            return vec![make(3, "latency mean".to_owned(), unit_of_durations(base), query, false)];
+        }
+        // The 95th percentile of a histogram is enough.
+        let is_summary = !all.contains_key(format!("{base}_bucket").as_str());
+        return is_summary.then(|| make(6, format!("{base} mean"), unit_of(base), query, false)).into_iter().collect();
     }
     let is_part_of_histogram = ["_count", "_sum"]
         .iter()
@@ -357,6 +367,16 @@ fn of_metric(
     vec![MetricQuery { if_histogram: Some(quantile), ..level }]
 }
 
+/// The unit of a histogram of durations: seconds, unless its name says milliseconds.
+fn unit_of_durations(base: &str) -> &'static str {
+    let is_seconds = base.contains("seconds") || !base.contains("milli") && !base.ends_with("_ms");
+    if is_seconds { "s" } else { "ms" }
+}
+
+fn is_duration(base: &str) -> bool {
+    ["duration", "latency", "seconds", "milliseconds", "time"].iter().any(|word| base.contains(word))
+}
+
 fn has_request_counter(all: &BTreeMap<&str, BTreeSet<&str>>) -> bool {
     all.keys().any(|n| n.ends_with("_total") && is_request(n))
 }
@@ -391,6 +411,9 @@ mod tests {
             set("http_requests_total", &["service", "code"]),
             set("http_request_duration_seconds_bucket", &["service", "le"]),
             set("http_request_duration_seconds_count", &["service"]),
+            set("http_request_duration_seconds_sum", &["service"]),
+            set("http_request_size_bytes_sum", &["service"]),
+            set("http_request_size_bytes_count", &["service"]),
             set("db_pool_in_use", &["service"]),
             set("go_goroutines", &["service"]),
         ];
@@ -398,10 +421,26 @@ mod tests {
         let (burn, found): (Vec<MetricQuery>, Vec<MetricQuery>) = found.into_iter().partition(|q| q.role != Role::Level);
         assert_eq!(burn.iter().map(|q| q.role).collect::<Vec<_>>(), ["1h", "30m", "5m", "6h"].map(Role::Failed));
         let titles: Vec<&str> = found.iter().map(|q| q.title.as_str()).collect();
-        assert_eq!(titles, ["errors per second", "latency p95", "requests per second", "db_pool_in_use"]);
+        assert_eq!(
+            titles,
+            [
+                "errors per second",
+                "latency p95",
+                "latency mean",
+                "requests per second",
+                "db_pool_in_use",
+                "http_request_size_bytes mean",
+                "http_request_size_bytes_count per second"
+            ]
+        );
         assert_eq!(left_out, 0);
+        let pick = r#"service=~"checkout|a\\.b""#;
+        let (sum, count) = ["sum", "count"]
+            .map(|of| format!("sum by (service) (rate(http_request_duration_seconds_{of}{{{pick}}}[1m]))"))
+            .into();
+        assert_eq!(found[2].query, format!("{sum} / {count}"));
         assert_eq!(found[0].query, r#"sum by (service) (rate(http_requests_total{service=~"checkout|a\\.b",code=~"5.."}[1m]))"#);
-        assert_eq!(queries(&sets, "service", &[], "1m", 2).1, 2);
+        assert_eq!(queries(&sets, "service", &[], "1m", 2).1, 5);
     }
 
     #[test]

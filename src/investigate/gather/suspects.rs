@@ -7,6 +7,7 @@ use super::logs::REQUESTS;
 use crate::analysis::departure::{MeasuredSeries, Point, SeriesId};
 use crate::analysis::findings::{Key, MetricInput, Signals, SuspectInput};
 use crate::analysis::onset::is_older;
+use crate::analysis::quantity::durations;
 use crate::analysis::suspects::suspects;
 use crate::analysis::{Change, Direction, Movement, Pattern};
 use crate::telemetry::{Alert, Level, Series, Timestamp};
@@ -112,6 +113,7 @@ pub(super) fn rank(out: &mut Gathered) {
     // Its evidence says that it is steady, so it is no suspect.
     let is_steady =
         |id: &SeriesId| out.signals.metrics.iter().find(|m| m.is_of(id)).is_some_and(|m| m.movement.direction == Direction::Flat);
+    let mut shown = BTreeSet::new();
     let found: Vec<SuspectInput> = suspects(&series, &out.context)
         .into_iter()
         // Without a lasting change, a series is mentioned only because of its service's log, or because a caller waits for it.
@@ -124,9 +126,16 @@ pub(super) fn rank(out: &mut Gathered) {
                 || !s.log_change.is_empty()
                 || s.wait.is_some()
         })
+        // Of several statistics of the same durations, the most suspect one is enough.
+        .filter(|s| {
+            let of = s.series.as_ref().and_then(|id| durations(&id.metric));
+            of.is_none_or(|of| shown.insert((s.service.clone(), of)))
+        })
         .map(|suspect| {
             let of_caller = suspect.wait.as_ref().map(|w| &w.caller_series);
-            let mut keys: Vec<Key> = suspect.series.iter().chain(of_caller).map(|id| id.source.clone()).collect();
+            let of_callee = suspect.waits_for.as_ref();
+            let mut keys: Vec<Key> =
+                suspect.series.iter().chain(of_caller).chain(of_callee).map(|id| id.source.clone()).collect();
             if !suspect.log_change.is_empty() {
                 let is_followed = suspect.service.as_ref().is_some_and(|s| out.context.requests.contains_key(s));
                 keys.extend(if is_followed { vec![REQUESTS.to_owned()] } else { pattern_keys.clone() });
@@ -244,6 +253,23 @@ mod tests {
             out.signals.suspects.len()
         };
         assert_eq!((run(Direction::Up), run(Direction::Flat)), (1, 0));
+    }
+
+    #[test]
+    fn statistics_of_the_same_durations_are_one_suspect() {
+        let mut out = Gathered::default();
+        for (title, after) in [("latency p95", 4.6), ("latency mean", 2.0), ("query_duration_seconds p95", 3.0)] {
+            let level = |from: i64, n: i64, level: f64| -> Vec<(Timestamp, f64)> {
+                (from..from + n).map(|k| (at(60 * k), level + 0.001 * (k % 3) as f64)).collect()
+            };
+            let id = SeriesId { source: title.to_owned(), ..SeriesId::from_column(&format!("shop|{title}")) };
+            let (baseline, incident) = (level(-20, 20, 0.1), level(0, 9, after));
+            out.measured.push(MeasuredSeries { id, baseline, incident, ..MeasuredSeries::default() });
+        }
+        rank(&mut out);
+        let shown: Vec<&str> =
+            out.signals.suspects.iter().filter_map(|s| s.suspect.series.as_ref()).map(|id| id.metric.as_str()).collect();
+        assert_eq!(shown, ["latency p95", "query_duration_seconds p95"]);
     }
 
     #[test]
