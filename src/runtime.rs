@@ -231,8 +231,8 @@ impl Display {
     }
 }
 
-/// The queue of messages. Its first message are the problems in the user's files, when all of them have been read: `known` are those in
-/// themes and keys.
+/// The queue of messages. Reads prompts and playbooks, which the first frame does not need, and sends the problems in the user's files:
+/// `known` are those in themes and keys.
 fn queue(model: &Model, known: Vec<FileProblem>) -> (mpsc::Sender<Msg>, mpsc::Receiver<Msg>) {
     let (messages, inbox) = mpsc::channel::<Msg>(QUEUE);
     let (prompts, playbooks, sender) = (model.prompts.clone(), model.playbooks.clone(), messages.clone());

@@ -87,7 +87,7 @@ fn desk(user: Option<&Config>) -> Result<(Desk, Config, Scratch), CliError> {
     let desk = Desk {
         journal: Journal::open(&StoreAt::local(&config.store_url))?,
         sources: SourceSet::from_sources(recording.play(now())),
-        library: Deferred::start(|| Library::load(&[])),
+        library: Deferred::new(|| Library::load(&[])),
         matrix: config.matrix.clone(),
         assistant: None,
         user: crate::telemetry::clean::line(&config.user),

@@ -126,7 +126,7 @@ pub fn load_playbooks(config: &Config) -> Deferred<crate::playbook::Library> {
 /// Playbooks and prompts take most of the time that it takes to start, and the first frame needs neither.
 fn playbooks_with(config: &Config, presets: &[Preset]) -> Deferred<crate::playbook::Library> {
     let (config, presets) = (config.clone(), presets.to_vec());
-    Deferred::start(move || read_playbooks(&config, &presets))
+    Deferred::new(move || read_playbooks(&config, &presets))
 }
 
 fn read_playbooks(config: &Config, presets: &[Preset]) -> crate::playbook::Library {
@@ -139,7 +139,7 @@ fn read_playbooks(config: &Config, presets: &[Preset]) -> crate::playbook::Libra
 /// The built-in prompts and the user's.
 fn load_prompts(config: &Config) -> Deferred<Library> {
     let config = config.clone();
-    Deferred::start(move || {
+    Deferred::new(move || {
         let (prompts, unreadable) = crate::config::user_files(&config, "prompts", "md");
         Library::load(&prompts).with_problems(unreadable)
     })

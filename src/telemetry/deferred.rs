@@ -1,33 +1,25 @@
-//! Values that are made on another thread while the program starts.
+//! Values that are made when they are first used.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
-/// A value that another thread makes. The first use waits for it.
+/// A value that its first use makes. Others who use it meanwhile wait for it.
 pub struct Deferred<T>(Arc<LazyLock<T, Maker<T>>>);
 
 type Maker<T> = Box<dyn FnOnce() -> T + Send>;
 
-impl<T: Send + Sync + 'static> Deferred<T> {
-    /// Begins to make the value.
-    pub fn start(make: impl FnOnce() -> T + Send + 'static) -> Self {
+impl<T> Deferred<T> {
+    pub fn new(make: impl FnOnce() -> T + Send + 'static) -> Self {
         let maker: Maker<T> = Box::new(make);
-        let value = Self(Arc::new(LazyLock::new(maker)));
-        let made = value.clone();
-        // If there is no thread to be had, the first use makes the value.
-        let _thread = std::thread::Builder::new().spawn(move || {
-            LazyLock::force(&made.0);
-        });
-        value
+        Self(Arc::new(LazyLock::new(maker)))
     }
 }
 
 impl<T: Send + 'static> From<T> for Deferred<T> {
     /// A value that is there already.
     fn from(value: T) -> Self {
-        let maker: Maker<T> = Box::new(move || value);
-        Self(Arc::new(LazyLock::new(maker)))
+        Self::new(move || value)
     }
 }
 
@@ -62,17 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_made_once_and_the_first_use_waits_for_it() {
-        let (ready, wait) = std::sync::mpsc::channel::<()>();
-        let mut made = 0;
-        let value = Deferred::start(move || {
-            made += 1;
-            wait.recv().map_or(0, |()| made)
-        });
+    fn a_value_is_made_once_by_its_first_use() {
+        let (made, count) = std::sync::mpsc::channel::<()>();
+        let value = Deferred::new(move || made.send(()).is_ok());
         let same = value.clone();
-        let first = std::thread::spawn(move || *same);
-        ready.send(()).unwrap();
-        assert_eq!((first.join().unwrap(), *value), (1, 1));
+        assert!(count.try_recv().is_err(), "not before it is used");
+        let other = std::thread::spawn(move || *same);
+        assert!(*value && other.join().unwrap());
+        assert_eq!(count.iter().count(), 1);
         assert_eq!(Deferred::from(7).to_string(), "7");
     }
 }
