@@ -139,9 +139,9 @@ fn labelled(label: &str, meaning: Meaning, words: &str, theme: &Theme, width: us
 /// What would show whether the conclusion is true, and the keys for what may help.
 fn next_steps(model: &Model, incident: &Incident, test: Option<&str>) -> String {
     let key = |action: Action| model.key(action);
-    let playbook = matches(&model.playbooks, &incident.alerts).first().map(|m| m.playbook.id.clone());
+    let playbook = matches(&model.playbooks, &incident.alerts).first().map(|m| m.playbook.title.clone());
     let mut steps: Vec<String> = test.map(capitalized).into_iter().collect();
-    steps.extend(playbook.map(|id| format!("{} playbook {id}", key(Action::Tab6))));
+    steps.extend(playbook.map(|title| format!("{} “{title}”", key(Action::Tab6))));
     steps.push(format!("{} mitigation", key(Action::Mitigation)));
     steps.push(format!("{} ask", key(Action::Ask)));
     steps.join(" · ")
