@@ -89,7 +89,6 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>, keymap: Arc
     model.has_silences = desk.sources.sources.iter().any(|s| s.silences().is_some());
     model.matrix = desk.matrix.clone();
     model.monitor = desk.monitor;
-    (model.playbooks, model.prompts) = (desk.playbooks.clone(), desk.library.clone());
     model.model_names = desk.assistant.iter().flat_map(|a| a.named.keys().cloned()).collect();
     let described = |c: &crate::config::CommandConfig| {
         let preset = c.preset.as_ref().map(|p| format!(" (preset {p})")).unwrap_or_default();
@@ -231,15 +230,16 @@ impl Display {
     }
 }
 
-/// The queue of messages. Reads prompts and playbooks, which the first frame does not need, and sends the problems in the user's files:
-/// `known` are those in themes and keys.
-fn queue(model: &Model, known: Vec<FileProblem>) -> (mpsc::Sender<Msg>, mpsc::Receiver<Msg>) {
+/// The queue of messages. Playbooks and prompts, which the first frame does not need, are read meanwhile; `known` are the problems in themes
+/// and keys.
+fn queue(desk: &Desk, known: Vec<FileProblem>) -> (mpsc::Sender<Msg>, mpsc::Receiver<Msg>) {
     let (messages, inbox) = mpsc::channel::<Msg>(QUEUE);
-    let (prompts, playbooks, sender) = (model.prompts.clone(), model.playbooks.clone(), messages.clone());
+    let (library, playbooks, sender) = (desk.library.clone(), desk.playbooks.clone(), messages.clone());
     tokio::task::spawn_blocking(move || {
-        let others = prompts.problems().iter().chain(playbooks.problems());
-        let all = others.cloned().chain(known).collect();
-        let _closed = sender.blocking_send(Msg::FilesRead(all));
+        let others = library.problems().iter().chain(playbooks.problems());
+        let problems = others.cloned().chain(known).collect();
+        let prompts = library.all().map(|p| p.id.clone()).collect();
+        let _closed = sender.blocking_send(Msg::FilesRead { playbooks: Arc::new((*playbooks).clone()), prompts, problems });
     });
     (messages, inbox)
 }
@@ -374,7 +374,7 @@ async fn drive(
     // Draw the first frame before any source is queried.
     display.draw(&mut model)?;
 
-    let (messages, mut inbox) = queue(&model, files.problems);
+    let (messages, mut inbox) = queue(&desk, files.problems);
     let mut runner = Runner::new(desk, messages.clone());
     runner.start(config.ui.refresh, config.ui.read_only);
     enhance_keyboard(guard).await;

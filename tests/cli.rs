@@ -530,7 +530,6 @@ fn headless_demo_runs_from_alert_to_postmortem() {
                 "The cause, as the responders judged it: version 1.42.0 of checkout",
                 "It ended with this mitigation at",
                 "Checkout version went from 1.41.3 to 1.42.0.",
-                "- gateway: about ",
                 "requests failed (",
                 "- No request to payment failed.",
                 "### Ruled out\n\n- The payment service was slow.",
@@ -555,6 +554,8 @@ fn headless_demo_runs_from_alert_to_postmortem() {
     for part in ["Missing before", "Open questions", "Unknown", "overrid", "not checked", "Not trustworthy"] {
         assert!(!postmortem.contains(part), "{part}\n{postmortem}");
     }
+    let failed = postmortem.split("requests failed (").nth(1).and_then(|rest| rest.split('%').next());
+    assert!(failed.and_then(|share| share.parse().ok()).is_some_and(|share: f64| (40.0..80.0).contains(&share)), "{failed:?}");
     let report: Value = serde_json::from_str(&read("postmortem.json")).unwrap();
     assert_eq!((&report["status"], &report["review_status"]), (&"resolved".into(), &"in review".into()));
     let none = Value::Array(Vec::new());

@@ -18,7 +18,7 @@ use super::departure::SeriesId;
 use super::movement::{Direction, Movement};
 use super::onset::is_older;
 use super::patterns::{Change, Pattern};
-use super::quantity::{Meaning, Quantity, durations};
+use super::quantity::{Meaning, Quantity};
 use super::relations::{Relation, Storm};
 use super::suspects::Suspect;
 use crate::incident::{Conclusion, FindingKind, Matrix, Severity, Situation};
@@ -415,7 +415,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
         let when = |m: &MetricInput| (is_usual_now(m), at(m), m.is_alert_expression, is_symptom(m));
         when(a).cmp(&when(b)).then_with(|| b.movement.score.total_cmp(&a.movement.score)).then_with(|| a.title.cmp(&b.title))
     });
-    leave_out_repeated(&mut changed);
+    changed.retain(|m| !repeats_percentile(m, &signals.metrics));
     let first_alert = signals.first_alert();
     let total = changed.len();
     // Series that changed within the same step share first place.
@@ -491,21 +491,25 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
     out
 }
 
-/// Leaves out all but the largest change of several statistics of the same durations, such as `latency p95` and `latency mean`.
-fn leave_out_repeated(changed: &mut Vec<&MetricInput>) {
-    let durations = |m: &MetricInput| (!m.is_alert_expression).then(|| durations(&m.title)).flatten();
-    let mut largest: BTreeMap<(Option<&str>, Vec<String>), &MetricInput> = BTreeMap::new();
-    for m in changed.iter().copied() {
-        let Some(of) = durations(m) else { continue };
-        let known = largest.entry((m.service.as_deref(), of)).or_insert(m);
-        if m.movement.score > known.movement.score {
-            *known = m;
-        }
-    }
-    changed.retain(|m| {
-        let of = durations(m).and_then(|of| largest.get(&(m.service.as_deref(), of)));
-        of.is_none_or(|most| std::ptr::eq(*most, *m))
-    });
+/// Whether a changed mean only repeats what the 95th percentile of the same histogram shows: both changed in the same direction, the
+/// percentile no later.
+pub fn repeats_percentile(mean: &MetricInput, metrics: &[MetricInput]) -> bool {
+    let Some(base) = histogram_of(&mean.key, "_sum") else { return false };
+    let repeats = |other: &MetricInput| {
+        histogram_of(&other.key, "_bucket") == Some(base)
+            && (&other.service, &other.labels) == (&mean.service, &mean.labels)
+            && other.movement.direction == mean.movement.direction
+            && other.movement.changed_at <= mean.movement.changed_at
+    };
+    metrics.iter().any(repeats)
+}
+
+/// The source and the name of the histogram in the key of a query, `metric/SOURCE/QUERY`, by the end of one of its series.
+fn histogram_of<'a>(key: &'a str, end: &str) -> Option<(&'a str, &'a str)> {
+    let (source, query) = key.strip_prefix("metric/")?.split_once('/')?;
+    let before = query.get(..query.find(end)?)?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
+    Some((source, before.rsplit(|c| !is_name(c)).next()?))
 }
 
 /// Whether at the same hours of another day a series was at least half as far from its level before the change, in the same

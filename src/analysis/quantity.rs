@@ -234,12 +234,12 @@ impl Meaning {
 
 /// How much a metric with this meaning counts for a service with this name, compared with others that changed as much.
 pub fn service_weight(service: &str, meaning: Meaning) -> f64 {
-    if is_view_from_outside(service) || (is_passage(service) && meaning.is_symptom()) { FROM_OUTSIDE } else { 1.0 }
+    if is_view_from_outside(service) || (is_gateway(service) && meaning.is_symptom()) { FROM_OUTSIDE } else { 1.0 }
 }
 
 /// Whether the durations of a service with this name are rather those of the services behind it.
 pub(super) fn shows_others(service: &str) -> bool {
-    is_view_from_outside(service) || is_passage(service)
+    is_view_from_outside(service) || is_gateway(service)
 }
 
 /// Whether a name is that of an address, or of X-Ray's segments of the types `client` and `remote`, rather than of a service:
@@ -254,13 +254,37 @@ fn is_view_from_outside(service: &str) -> bool {
     is_ip(address) || is_ip(host) || is_domain(host)
 }
 
-/// Words in the names of services that hand requests on.
-const PASSAGE_WORDS: [&str; 10] = ["gateway", "ingress", "proxy", "loadbalancer", "balancer", "lb", "elb", "alb", "nlb", "edge"];
+/// Words in the names of services that hand requests on. A gateway to something, such as `payment-gateway`, is a service like others.
+const GATEWAY_WORDS: [&str; 14] = [
+    "ingress",
+    "ingressgateway",
+    "apigateway",
+    "proxy",
+    "haproxy",
+    "nginx",
+    "envoy",
+    "traefik",
+    "loadbalancer",
+    "balancer",
+    "lb",
+    "elb",
+    "alb",
+    "nlb",
+];
+/// Words before `gateway` with which it is one for all requests.
+const GATEWAY_KINDS: [&str; 8] = ["api", "edge", "ingress", "http", "web", "istio", "public", "internal"];
 
 /// Whether a service hands requests on to others, so that its errors and durations are rather those of the services behind it: by
 /// a word of its name, or a segment of X-Ray's type `AWS::Lambda`, which contains that of the function, `AWS::Lambda::Function`.
-fn is_passage(service: &str) -> bool {
-    service.ends_with("_AWS::Lambda") || words(service).iter().any(|word| PASSAGE_WORDS.contains(&word.as_str()))
+fn is_gateway(service: &str) -> bool {
+    let words = words(service);
+    let has = |of: &[&str]| words.iter().any(|word| of.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit())));
+    let is_named = match words.iter().position(|word| word == "gateway") {
+        Some(0) => words.len() == 1,
+        Some(at) => words.get(at - 1).is_some_and(|word| GATEWAY_KINDS.contains(&word.as_str())),
+        None => false,
+    };
+    is_named || has(&GATEWAY_WORDS) || service.ends_with("_AWS::Lambda")
 }
 
 /// Whether a text is an IP address, version 4 or 6.
@@ -275,17 +299,6 @@ fn is_domain(text: &str) -> bool {
     let labels: Vec<&str> = text.split('.').collect();
     let is_label = |l: &&str| !l.is_empty() && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     labels.len() >= 3 && labels.iter().all(is_label) && labels.last().is_some_and(|l| l.chars().all(|c| c.is_ascii_alphabetic()))
-}
-
-/// Which durations a metric measures: its words but those that name a statistic, so that `latency p95` and `latency mean` are the
-/// same. `None` if it measures something else.
-pub fn durations(metric: &str) -> Option<Vec<String>> {
-    const STATISTICS: [&str; 6] = ["mean", "average", "avg", "median", "max", "min"];
-    let is_percentile =
-        |word: &str| word.strip_prefix('p').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-    let is_statistic = |word: &String| STATISTICS.contains(&word.as_str()) || is_percentile(word);
-    (Meaning::of(metric).quantity == Quantity::Latency)
-        .then(|| words(metric).into_iter().filter(|word| !is_statistic(word)).collect())
 }
 
 /// Words of metrics that show a setting: what was configured, not what happens.
@@ -323,7 +336,7 @@ pub fn is_setting(metric: &str) -> bool {
 }
 
 /// Splits a name into its words, in lower case: `PodClientLatencyP90(s)` into pod, client, latency, p90, s.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut last = ' ';
     for c in name.chars() {
@@ -376,22 +389,24 @@ mod tests {
     }
 
     #[test]
-    fn statistics_of_the_same_durations_are_recognised() {
-        assert_eq!(durations("latency p95"), durations("latency mean"));
-        assert_eq!(durations("latency.p50"), durations("latency.Average"));
-        assert_ne!(durations("latency p95"), durations("query_duration_seconds p95"));
-        assert_ne!(durations("latency p95 (route=/a)"), durations("latency mean (route=/b)"));
-        assert_eq!(durations("db_pool_max"), None);
-    }
-
-    #[test]
     fn what_hands_requests_on_shows_the_services_behind_it() {
         let weight = |service: &str, metric: &str| service_weight(service, Meaning::of(metric));
-        for passage in ["api-gateway", "ingress-nginx", "envoy-proxy", "IngressGateway", "orders_AWS::Lambda"] {
-            assert!(shows_others(passage) && weight(passage, "latency_p95") < 1.0, "{passage}");
-            assert!(weight(passage, "memory_bytes") >= 1.0, "{passage}: what it uses is its own");
+        let gateways = [
+            "gateway",
+            "api-gateway",
+            "istio-ingressgateway",
+            "ingress-nginx",
+            "haproxy",
+            "lb01",
+            "envoy-proxy",
+            "orders/prod_AWS::ApiGateway::Stage",
+            "orders_AWS::Lambda",
+        ];
+        for gateway in gateways {
+            assert!(shows_others(gateway) && weight(gateway, "latency_p95") < 1.0, "{gateway}");
+            assert!(weight(gateway, "memory_bytes") >= 1.0, "{gateway}: what it uses is its own");
         }
-        for service in ["checkout", "proxysql-less", "knowledge", "orders_AWS::Lambda::Function", "albums"] {
+        for service in ["checkout", "payment-gateway", "edge-inventory", "orders_AWS::Lambda::Function", "albums"] {
             assert!(!shows_others(service) && weight(service, "latency_p95") >= 1.0, "{service}");
         }
     }

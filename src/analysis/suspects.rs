@@ -25,6 +25,7 @@ use super::quantity::{Meaning, Quantity, service_weight};
 use super::requests::ServiceChange;
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::{human_measure, human_value};
+pub use added_time::Waiting;
 pub use wait_attribution::WaitAttribution;
 
 /// Departure, in spreads, from which a service counts as affected when the call graph is followed.
@@ -106,8 +107,8 @@ pub struct Suspect {
     pub log_change: String,
     /// The caller that probably waits for the service, only on its first series.
     pub wait: Option<WaitAttribution>,
-    /// The mean duration of the service that it probably waits for itself, only on its first series.
-    pub waits_for: Option<SeriesId>,
+    /// Why it may only be waiting for another service, only on its first series of durations.
+    pub waiting: Option<Waiting>,
 }
 
 impl Suspect {
@@ -124,8 +125,9 @@ impl Suspect {
             _ if waited.is_empty() => return format!("no metric changed, but {in_logs}"),
             _ => "its own metrics look normal".to_owned(),
         };
-        let waits = self.waits_for.as_ref().map_or_else(String::new, |other| {
-            format!("the requests of {0} were delayed by more time in all, so it may only be waiting for {0}", other.service)
+        let waits = self.waiting.as_ref().map_or_else(String::new, |waiting| {
+            let name = self.service.as_deref().unwrap_or_default();
+            format!("{0} added more request time in total, so {name} may only be waiting for {0}", waiting.callee)
         });
         [own, waits, in_logs, waited].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
     }
@@ -176,16 +178,9 @@ impl ScoredSeries<'_> {
 static DURATION_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| word_regex("latency|duration|response_?time"));
 static COUNT_WORDS: LazyLock<Option<Regex>> =
     LazyLock::new(|| word_regex("workload|requests?\\b|requests?_total|calls|(?:\\b|_)(?:ops|rps|qps)\\b"));
-/// Words in the name of a store, queue or cache, or of a client metric for one, rather than of a service that calls others.
-static STORE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    word_regex(
-        "(?:\\b|_)db|db(?:\\b|_)|database|dynamo|sql|postgres|redis|mongo|cassandra|elasticsearch|opensearch|kafka|rabbit|amqp|\
-         messaging|cache|dns|smtp|(?:\\b|_)s3",
-    )
-});
 /// A percentile in a metric's name or labels: `P95`, `p99.9`, `quantile="0.95"`, and `-95` at the end.
 static PERCENTILE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"[pP]([5-9]\d(?:\.?\d)?)(?:$|[^\d])|quantile="0?\.([5-9]\d*)"|[-_. ]([5-9]\d(?:\.?\d)?)$"#).ok()
+    Regex::new(r#"[pP]([5-9]\d(?:\.?\d)?)(?:$|[^\d])|quantile="0?\.([5-9]\d*)"|[-_. ](50|75|90|95|99(?:\.9)?)$"#).ok()
 });
 
 /// Whether the name of a metric says that it measures durations of requests.
@@ -196,11 +191,6 @@ fn is_duration(metric: &str) -> bool {
 /// Whether the name of a metric says that it counts requests.
 fn is_request_count(metric: &str) -> bool {
     contains_any(&COUNT_WORDS, metric) && !is_duration(metric)
-}
-
-/// Whether a name is that of a store, queue or cache, or of a client metric for one.
-fn is_store(name: &str) -> bool {
-    contains_any(&STORE_WORDS, name)
 }
 
 /// Returns the percentile in the name of a metric of durations as a fraction: 0.95 of `LatencyP95(s)`, `latency_p95`, `latency-95` and
@@ -246,7 +236,7 @@ fn measured<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<Sco
 }
 
 /// Scores measured series. `explained` are the services whose durations another one explains.
-fn score_all(scored: &mut [ScoredSeries<'_>], explained: &BTreeMap<&str, &SeriesId>, known: &SuspectContext) {
+fn score_all(scored: &mut [ScoredSeries<'_>], explained: &BTreeMap<&str, Waiting>, known: &SuspectContext) {
     let symptom = known.symptom.as_ref().and_then(|id| scored.iter().find(|s| s.series.id == *id));
     let symptom = symptom.filter(|_| known.left_out.uses(Part::Symptom)).map(|s| (s.meaning, Shape::of(s)));
     for one in scored {
@@ -304,9 +294,19 @@ impl Shape {
         Self(if scored.departure.is_rate { rates(None, &points) } else { points }.into_iter().collect())
     }
 
-    /// The absolute correlation with another at the times of this one, 0 to 1; 0 if one is constant. Where the other has no
-    /// sample it counts as normal, because nothing shows that it followed.
+    /// The number of samples.
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The absolute correlation with another, 0 to 1.
     fn likeness(&self, other: &Self) -> f64 {
+        self.correlation(other).abs()
+    }
+
+    /// The correlation with another at the times of this one, -1 to 1; 0 if one is constant. Where the other has no sample it counts as
+    /// normal, because nothing shows that it followed.
+    fn correlation(&self, other: &Self) -> f64 {
         let mut known: Vec<f64> = other.0.values().copied().collect();
         let Some(normal) = quantile(&mut known, 0.5) else { return 0.0 };
         let pairs: Vec<(f64, f64)> = self.0.iter().map(|(at, a)| (*a, other.0.get(at).copied().unwrap_or(normal))).collect();
@@ -318,8 +318,8 @@ impl Shape {
             of_a += (a - mean_a).powi(2);
             of_b += (b - mean_b).powi(2);
         }
-        let likeness = both.abs() / (of_a * of_b).sqrt();
-        if likeness.is_finite() { likeness.min(1.0) } else { 0.0 }
+        let correlation = both / (of_a * of_b).sqrt();
+        if correlation.is_finite() { correlation.clamp(-1.0, 1.0) } else { 0.0 }
     }
 }
 
@@ -354,7 +354,8 @@ fn measure_all(series: &[MeasuredSeries], left_out: LeftOut) -> Vec<Departure> {
 /// states; counts must share one unit.
 pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspect> {
     let mut found = measured(series, known);
-    let explained = if known.left_out.uses(Part::Time) { added_time::explained(&found, known) } else { BTreeMap::new() };
+    let explained: BTreeMap<&str, Waiting> =
+        if known.left_out.uses(Part::Time) { added_time::explained(&found, known) } else { BTreeMap::new() };
     score_all(&mut found, &explained, known);
     let mut waited = BTreeMap::new();
     let mut by_service = match find_symptom(&found, known) {
@@ -405,7 +406,7 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
             unit: String::new(),
             log_change: describe_logs(service, known),
             wait: waited.get(service).cloned(),
-            waits_for: None,
+            waiting: None,
         })
         .collect();
     if !without_series.is_empty() {
@@ -432,10 +433,10 @@ fn with_series(
     found: &[ScoredSeries<'_>],
     known: &SuspectContext,
     waited: &BTreeMap<&str, WaitAttribution>,
-    explained: &BTreeMap<&str, &SeriesId>,
+    explained: &BTreeMap<&str, Waiting>,
 ) -> Vec<Suspect> {
     let mut out: Vec<Suspect> = Vec::with_capacity(found.len());
-    let mut last = None;
+    let (mut last, mut said) = (None, BTreeSet::new());
     for d in found {
         let Departure { size, direction, changed_at, before, after, is_rate, .. } = d.departure;
         let is_first = last.replace(d.service) != Some(d.service);
@@ -452,7 +453,10 @@ fn with_series(
             unit: d.series.unit.clone(),
             log_change: if is_first { describe_logs(d.service, known) } else { String::new() },
             wait: if is_first { waited.get(d.service).cloned() } else { None },
-            waits_for: if is_first { explained.get(d.service).map(|id| (*id).clone()) } else { None },
+            waiting: (d.meaning.quantity == Quantity::Latency)
+                .then(|| explained.get(d.service).filter(|_| said.insert(d.service)))
+                .flatten()
+                .cloned(),
         });
     }
     out

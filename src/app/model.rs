@@ -22,9 +22,9 @@ use super::tour::Tour;
 use crate::incident::IncidentId;
 use crate::incident::{Audience, Matrix};
 use crate::playbook::Library;
+use crate::telemetry::Timestamp;
 use crate::telemetry::failure::FileProblem;
 use crate::telemetry::silence::ListedSilence;
-use crate::telemetry::{Deferred, Timestamp};
 
 /// The screen that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,8 +158,10 @@ pub(crate) struct Model {
     /// How long a service must stay healthy before it counts as restored.
     pub monitor: std::time::Duration,
     pub keymap: Arc<Keymap>,
-    pub playbooks: Deferred<Library>,
-    pub prompts: Deferred<crate::prompt::Library>,
+    /// Empty until they have been read.
+    pub playbooks: Arc<Library>,
+    /// The ids of the prompts; empty until they have been read.
+    pub prompts: Vec<String>,
     /// The names of the configured models.
     pub model_names: Vec<String>,
     /// The channels that updates can be sent through.
@@ -234,8 +236,8 @@ impl Model {
             refused: None,
             store: StoreState::default(),
             keymap: Keymap::built_in(),
-            playbooks: Deferred::default(),
-            prompts: Deferred::default(),
+            playbooks: Arc::default(),
+            prompts: Vec::new(),
             model_names: Vec::new(),
             channels: Vec::new(),
             commands: Vec::new(),

@@ -1,6 +1,7 @@
 //! The messages that the state machine receives and the effects that it requests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::chord::Chord;
@@ -11,6 +12,7 @@ use crate::evidence::Body;
 use crate::incident::{
     AlertBoard, Audience, Command, EvidenceId, Incident, IncidentId, Letter, LinkedAlert, Outgoing, Severity, Summary,
 };
+use crate::playbook::Library;
 use crate::postmortem::MissingPart;
 use crate::prompt::Delta;
 use crate::prompt::question::Question;
@@ -52,8 +54,12 @@ pub(crate) enum Msg {
         text: String,
     },
     Progressed(IncidentId, String),
-    /// All of the user's files have been read, with these problems.
-    FilesRead(Vec<FileProblem>),
+    /// Playbooks and prompts have been read; with the problems in all of the user's files.
+    FilesRead {
+        playbooks: Arc<Library>,
+        prompts: Vec<String>,
+        problems: Vec<FileProblem>,
+    },
     Investigated(IncidentId),
     /// The requests to models about an incident: a title, details and the text of each.
     RequestsRead(IncidentId, Vec<(String, String, String)>),

@@ -271,8 +271,8 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             }
             reread(model)
         }
-        Msg::FilesRead(problems) => {
-            model.problems = problems;
+        Msg::FilesRead { playbooks, prompts, problems } => {
+            (model.playbooks, model.prompts, model.problems) = (playbooks, prompts, problems);
             report_problems(model);
             Vec::new()
         }

@@ -123,7 +123,7 @@ pub fn load_playbooks(config: &Config) -> Deferred<crate::playbook::Library> {
     playbooks_with(config, &load_presets(config))
 }
 
-/// Playbooks and prompts take most of the time that it takes to start, and the first frame needs neither.
+/// Reading playbooks and prompts takes most of the time of a start, so that only their first use reads them.
 fn playbooks_with(config: &Config, presets: &[Preset]) -> Deferred<crate::playbook::Library> {
     let (config, presets) = (config.clone(), presets.to_vec());
     Deferred::new(move || read_playbooks(&config, &presets))
@@ -157,7 +157,7 @@ fn all_commands(config: &Config, presets: &[Preset]) -> Vec<CommandConfig> {
 }
 
 impl Desk {
-    /// Opens the store, creates the sources and loads the prompts of the user, as configured.
+    /// Opens the store and creates the sources, as configured. Prompts and playbooks are read when they are first used.
     pub fn open(config: &Config) -> Result<Self, DeskError> {
         let presets = load_presets(config);
         Ok(Self {

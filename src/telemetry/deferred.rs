@@ -10,6 +10,7 @@ pub struct Deferred<T>(Arc<LazyLock<T, Maker<T>>>);
 type Maker<T> = Box<dyn FnOnce() -> T + Send>;
 
 impl<T> Deferred<T> {
+    /// A value that `make` makes.
     pub fn new(make: impl FnOnce() -> T + Send + 'static) -> Self {
         let maker: Maker<T> = Box::new(make);
         Self(Arc::new(LazyLock::new(maker)))
@@ -17,7 +18,7 @@ impl<T> Deferred<T> {
 }
 
 impl<T: Send + 'static> From<T> for Deferred<T> {
-    /// A value that is there already.
+    /// A value that has been made already.
     fn from(value: T) -> Self {
         Self::new(move || value)
     }

@@ -85,7 +85,7 @@ fn board() -> Model {
 #[expect(clippy::too_many_lines, reason = "a room with something in every part")]
 fn room(tab: Tab) -> Model {
     let mut model = board();
-    model.playbooks = crate::playbook::Library::load(&[]).into();
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
     let window = Window::new(at(-600), at(0));
     let record = |n: u32, kind| EvidenceRecord {
         id: EvidenceId(n),
@@ -448,7 +448,7 @@ fn answers_of_several_personas_are_side_by_side_where_there_is_room() {
 fn threads_are_chosen_forked_and_asked_again() {
     use crate::app::Effect;
     let mut model = conversation();
-    model.prompts = crate::prompt::Library::load(&[]).into();
+    model.prompts = vec!["troubleshoot".into(), "postmortem".into()];
     let asked = |effects: Vec<Effect>| {
         effects.into_iter().find_map(|e| if let Effect::Ask { question, .. } = e { Some(*question) } else { None }).unwrap()
     };

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::{ChangeInput, Finding, Key, Signals, theories};
 use crate::analysis::Direction;
-use crate::analysis::quantity::durations;
 use crate::incident::FindingKind;
 use crate::telemetry::series::human_value;
 use crate::telemetry::{Timestamp, time, words};
@@ -39,12 +38,6 @@ fn new_finding(kind: FindingKind, title: String, text: String, confidence: f64, 
     Finding { kind, title, text, confidence, inputs, ..Finding::default() }
 }
 
-/// Whether the series of both are statistics of the same durations.
-fn repeats(a: &super::SuspectInput, b: &super::SuspectInput) -> bool {
-    let series = a.suspect.series.as_ref().zip(b.suspect.series.as_ref());
-    series.is_some_and(|(a, b)| durations(&a.metric).is_some_and(|of| durations(&b.metric) == Some(of)))
-}
-
 /// Reports the services that the incident most likely began with, each with its most suspect series.
 pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
     let mut services: Vec<(&str, Vec<&super::SuspectInput>)> = Vec::new();
@@ -63,13 +56,13 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
         .enumerate()
         .map(|(n, (service, list))| {
             let share = list.first().map_or(0.0, |s| s.suspect.score) / total.max(f64::MIN_POSITIVE);
-            let mut shown: Vec<&super::SuspectInput> = Vec::new();
-            for input in list {
-                let is_large = shown.is_empty() || input.suspect.size >= MIN_SIZE;
-                if shown.len() < SERIES_PER_SUSPECT && is_large && !shown.iter().any(|other| repeats(input, other)) {
-                    shown.push(input);
-                }
-            }
+            let shown: Vec<&&super::SuspectInput> = list
+                .iter()
+                .enumerate()
+                .filter(|(n, s)| *n == 0 || s.suspect.size >= MIN_SIZE)
+                .map(|(_, s)| s)
+                .take(SERIES_PER_SUSPECT)
+                .collect();
             let reasons: Vec<String> = shown.iter().map(|s| s.suspect.why()).collect();
             let mut inputs: Vec<Key> = Vec::new();
             for key in shown.iter().flat_map(|s| &s.keys) {

@@ -9,8 +9,11 @@
 //!   visible share of its calls.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use super::{ScoredSeries, SuspectContext, is_duration, is_request_count, is_store, percentile};
+use regex::Regex;
+
+use super::{ScoredSeries, SuspectContext, contains_any, is_duration, is_request_count, percentile, word_regex};
 use crate::analysis::departure::{MeasuredSeries, SeriesId};
 use crate::analysis::quantity::View;
 use crate::telemetry::series::human_value;
@@ -35,6 +38,11 @@ const MAX_CALLS_PER_REQUEST: f64 = 4.0;
 const ENTRY_CERTAINTY: f64 = 0.8;
 /// Minimum number of services with a request count for shares to be meaningful.
 const MIN_SERVICES: usize = 3;
+
+/// Words in the name of a client metric for a database, queue or cache rather than for another service.
+static STORE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    word_regex("(?:\\b|_)db|sql|redis|mongo|cassandra|elastic|kafka|rabbit|amqp|messaging|cache|dns|smtp|(?:\\b|_)s3")
+});
 
 /// Evidence that a caller waits for a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,7 +210,7 @@ fn percentiles<'a>(found: &[ScoredSeries<'a>], of_calls: bool) -> BTreeMap<&'a s
         if scored.service.is_empty() || (scored.meaning.view == View::Calls) != of_calls || !is_duration(scored.metric) {
             continue;
         }
-        if of_calls && is_store(scored.metric) {
+        if of_calls && contains_any(&STORE_WORDS, scored.metric) {
             continue;
         }
         let (Some(before), Some(after), Some(of)) = (scored.departure.before, scored.departure.after, percentile(scored.metric))

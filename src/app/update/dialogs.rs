@@ -587,8 +587,8 @@ fn complete(model: &Model, dialog: &mut InputDialog) {
     }
     let threads = current(model).map(crate::incident::Incident::threads).unwrap_or_default();
     let known = Known {
-        prompts: model.prompts.all().map(|p| p.id.as_str()).collect(),
-        personas: model.prompts.all().map(|p| p.id.as_str()).collect(),
+        prompts: model.prompts.iter().map(String::as_str).collect(),
+        personas: model.prompts.iter().map(String::as_str).collect(),
         models: model.model_names.iter().map(String::as_str).collect(),
         threads: threads.iter().map(|t| t.name.as_str()).collect(),
     };

@@ -423,7 +423,7 @@ fn shows_the_command_of_a_page_and_runs_it_only_when_confirmed() {
 fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
     let mut model = room();
     assert_eq!(press(&mut model, "6⏎"), [], "no playbook matches");
-    model.playbooks = crate::playbook::Library::load(&[]).into();
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
     press(&mut model, "brelease of its own⏎");
     assert_eq!(model.room.as_ref().and_then(|r| r.playbook.as_deref()), Some("rollback"));
     press(&mut model, "jjj");
@@ -475,7 +475,7 @@ fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
 #[test]
 fn a_step_asks_for_the_value_that_it_needs() {
     let mut model = room();
-    model.playbooks = crate::playbook::Library::load(&[]).into();
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
     let call = StepCall { id: IncidentId(1), playbook: "rollback".into(), step: 4, values: Default::default(), again: false };
     let needed = |choices: &[&str]| Msg::ValueNeeded {
         call: call.clone(),
@@ -921,7 +921,7 @@ fn ticks_only_the_gate_items_that_people_check_and_goes_to_the_others() {
         blocks: vec![crate::incident::BlockResult { verified: Some(verified), ..Default::default() }],
     };
     let mut model = room_with(vec![begun, ended(1, true), ended(3, false)]);
-    model.playbooks = crate::playbook::Library::load(&[]).into();
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
     press(&mut model, "K");
     let all = gates(model.room.as_ref().unwrap().incident.as_ref().unwrap(), model.now, model.monitor);
     let index_of = |item: &str| all.iter().position(|g| g.item == item).unwrap();
@@ -1756,7 +1756,7 @@ fn a_confirmation_is_unread_again_after_a_resize() {
 #[test]
 fn values_of_other_playbooks_stay_out_and_a_value_can_be_removed() {
     let mut model = room();
-    model.playbooks = crate::playbook::Library::load(&[]).into();
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
     press(&mut model, "6brelease of its own⏎");
     model.room.as_mut().unwrap().values.insert("elsewhere".into(), "x".into());
     press(&mut model, "vnamspace=shop⏎");
@@ -1793,7 +1793,7 @@ fn a_check_with_a_source_keeps_it_unless_its_text_is_changed() {
 }
 
 #[test]
-fn problems_in_the_users_files_are_said_once_they_are_read() {
+fn reports_problems_in_the_users_files() {
     let problem = |file: &str| crate::telemetry::failure::FileProblem {
         file: file.to_owned(),
         line: Some(3),
@@ -1801,9 +1801,14 @@ fn problems_in_the_users_files_are_said_once_they_are_read() {
         remedy: "Use one of the keys.".to_owned(),
     };
     let mut model = Model::new(at(0), time::UtcOffset::UTC);
-    update(&mut model, at(0), Msg::FilesRead(Vec::new()));
-    assert!(model.toast.is_none());
-    update(&mut model, at(0), Msg::FilesRead(vec![problem("keys.toml"), problem("themes/x.toml")]));
+    let mut read = |problems: Vec<_>| {
+        let playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
+        update(&mut model, at(0), Msg::FilesRead { playbooks, prompts: vec!["severity".into()], problems });
+        model.toast.clone()
+    };
+    assert_eq!(read(Vec::new()), None);
+    assert!(read(vec![problem("keys.toml"), problem("themes/x.toml")]).is_some());
+    assert!(model.playbooks.all().count() > 3 && model.prompts == ["severity"]);
     let said = &model.toast.as_ref().unwrap().text;
     assert!(said.starts_with("keys.toml") && said.contains("(+1 more)"), "{said}");
     assert_eq!(model.problems.len(), 2);

@@ -320,7 +320,7 @@ fn of_metric(
         let query = format!("{} / {}", rate_of(&whole), rate_of(&select(&format!("{base}_count"), &[pick])));
         if is_request(base) && is_duration(base) {
             // With the number of requests it shows which of several slow services added the most time.
-            return vec![make(3, "latency mean".to_owned(), unit_of_durations(base), query, false)];
+            return vec![make(4, "latency mean".to_owned(), unit_of_durations(base), query, false)];
         }
         // The 95th percentile of a histogram is enough.
         let is_summary = !all.contains_key(format!("{base}_bucket").as_str());
@@ -367,14 +367,19 @@ fn of_metric(
     vec![MetricQuery { if_histogram: Some(quantile), ..level }]
 }
 
-/// The unit of a histogram of durations: seconds, unless its name says milliseconds.
+/// The unit of a histogram of durations: seconds, unless its name says milliseconds or microseconds.
 fn unit_of_durations(base: &str) -> &'static str {
-    let is_seconds = base.contains("seconds") || !base.contains("milli") && !base.ends_with("_ms");
-    if is_seconds { "s" } else { "ms" }
+    if base.contains("microseconds") || base.ends_with("_us") {
+        "µs"
+    } else if base.contains("milli") || base.ends_with("_ms") {
+        "ms"
+    } else {
+        "s"
+    }
 }
 
 fn is_duration(base: &str) -> bool {
-    ["duration", "latency", "seconds", "milliseconds", "time"].iter().any(|word| base.contains(word))
+    ["duration", "latency", "seconds", "response_time"].iter().any(|word| base.contains(word)) || base.ends_with("_ms")
 }
 
 fn has_request_counter(all: &BTreeMap<&str, BTreeSet<&str>>) -> bool {
@@ -426,9 +431,9 @@ mod tests {
             [
                 "errors per second",
                 "latency p95",
-                "latency mean",
                 "requests per second",
                 "db_pool_in_use",
+                "latency mean",
                 "http_request_size_bytes mean",
                 "http_request_size_bytes_count per second"
             ]
@@ -438,9 +443,22 @@ mod tests {
         let (sum, count) = ["sum", "count"]
             .map(|of| format!("sum by (service) (rate(http_request_duration_seconds_{of}{{{pick}}}[1m]))"))
             .into();
-        assert_eq!(found[2].query, format!("{sum} / {count}"));
+        assert_eq!(found[4].query, format!("{sum} / {count}"));
         assert_eq!(found[0].query, r#"sum by (service) (rate(http_requests_total{service=~"checkout|a\\.b",code=~"5.."}[1m]))"#);
         assert_eq!(queries(&sets, "service", &[], "1m", 2).1, 5);
+    }
+
+    #[test]
+    fn histograms_are_in_the_unit_that_their_name_says() {
+        for (base, unit) in [
+            ("http_request_duration_seconds", "s"),
+            ("http.server.request.duration", "s"),
+            ("istio_request_duration_milliseconds", "ms"),
+            ("request_latency_ms", "ms"),
+            ("grpc_server_latency_microseconds", "µs"),
+        ] {
+            assert_eq!(unit_of_durations(base), unit, "{base}");
+        }
     }
 
     #[test]

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Gathered;
 use super::logs::REQUESTS;
 use crate::analysis::departure::{MeasuredSeries, Point, SeriesId};
-use crate::analysis::findings::{Key, MetricInput, Signals, SuspectInput};
+use crate::analysis::findings::{Key, MetricInput, Signals, SuspectInput, repeats_percentile};
 use crate::analysis::onset::is_older;
-use crate::analysis::quantity::durations;
 use crate::analysis::suspects::suspects;
 use crate::analysis::{Change, Direction, Movement, Pattern};
 use crate::telemetry::{Alert, Level, Series, Timestamp};
@@ -113,7 +112,10 @@ pub(super) fn rank(out: &mut Gathered) {
     // Its evidence says that it is steady, so it is no suspect.
     let is_steady =
         |id: &SeriesId| out.signals.metrics.iter().find(|m| m.is_of(id)).is_some_and(|m| m.movement.direction == Direction::Flat);
-    let mut shown = BTreeSet::new();
+    let is_repeated = |id: &SeriesId| {
+        let metric = out.signals.metrics.iter().find(|m| m.is_of(id));
+        metric.is_some_and(|m| repeats_percentile(m, &out.signals.metrics))
+    };
     let found: Vec<SuspectInput> = suspects(&series, &out.context)
         .into_iter()
         // Without a lasting change, a series is mentioned only because of its service's log, or because a caller waits for it.
@@ -125,15 +127,12 @@ pub(super) fn rank(out: &mut Gathered) {
                 || s.series.is_none()
                 || !s.log_change.is_empty()
                 || s.wait.is_some()
+                || s.waiting.is_some()
         })
-        // Of several statistics of the same durations, the most suspect one is enough.
-        .filter(|s| {
-            let of = s.series.as_ref().and_then(|id| durations(&id.metric));
-            of.is_none_or(|of| shown.insert((s.service.clone(), of)))
-        })
+        .filter(|s| !s.series.as_ref().is_some_and(is_repeated))
         .map(|suspect| {
             let of_caller = suspect.wait.as_ref().map(|w| &w.caller_series);
-            let of_callee = suspect.waits_for.as_ref();
+            let of_callee = suspect.waiting.iter().flat_map(|waiting| &waiting.series);
             let mut keys: Vec<Key> =
                 suspect.series.iter().chain(of_caller).chain(of_callee).map(|id| id.source.clone()).collect();
             if !suspect.log_change.is_empty() {
@@ -256,20 +255,38 @@ mod tests {
     }
 
     #[test]
-    fn statistics_of_the_same_durations_are_one_suspect() {
-        let mut out = Gathered::default();
-        for (title, after) in [("latency p95", 4.6), ("latency mean", 2.0), ("query_duration_seconds p95", 3.0)] {
-            let level = |from: i64, n: i64, level: f64| -> Vec<(Timestamp, f64)> {
-                (from..from + n).map(|k| (at(60 * k), level + 0.001 * (k % 3) as f64)).collect()
-            };
-            let id = SeriesId { source: title.to_owned(), ..SeriesId::from_column(&format!("shop|{title}")) };
-            let (baseline, incident) = (level(-20, 20, 0.1), level(0, 9, after));
-            out.measured.push(MeasuredSeries { id, baseline, incident, ..MeasuredSeries::default() });
-        }
-        rank(&mut out);
-        let shown: Vec<&str> =
-            out.signals.suspects.iter().filter_map(|s| s.suspect.series.as_ref()).map(|id| id.metric.as_str()).collect();
-        assert_eq!(shown, ["latency p95", "query_duration_seconds p95"]);
+    fn a_mean_that_repeats_a_percentile_is_no_suspect_of_its_own() {
+        let run = |percentile: Direction, base: &str| {
+            let mut out = Gathered::default();
+            let queries =
+                [(format!("rate({base}_bucket[1m])"), percentile), ("rate(http_sum[1m]) / x".to_owned(), Direction::Up)];
+            for (query, direction) in queries {
+                let level = |from: i64, n: i64, level: f64| -> Vec<(Timestamp, f64)> {
+                    (from..from + n).map(|k| (at(60 * k), level + 0.001 * (k % 3) as f64)).collect()
+                };
+                let (key, title) = (format!("metric/prom/{query}"), format!("latency of {query}"));
+                let id = SeriesId { source: key.clone(), ..SeriesId::from_column(&format!("shop|{title}")) };
+                let (baseline, incident) = (level(-20, 20, 0.1), level(0, 9, 4.6));
+                out.measured.push(MeasuredSeries { id, baseline, incident, ..MeasuredSeries::default() });
+                out.signals.metrics.push(MetricInput {
+                    key,
+                    title,
+                    service: Some("shop".into()),
+                    unit: "s".into(),
+                    movement: Movement { direction, score: 9.0, changed_at: None, before: None, after: None, back_at: None },
+                    is_alert_expression: false,
+                    threshold: None,
+                    requests: None,
+                    labels: Labels::new(),
+                    earlier: vec![],
+                });
+            }
+            rank(&mut out);
+            out.signals.suspects.len()
+        };
+        assert_eq!(run(Direction::Up, "http"), 1);
+        assert_eq!(run(Direction::Up, "grpc"), 2, "of other requests");
+        assert_eq!(run(Direction::Down, "http"), 2, "the other way round");
     }
 
     #[test]
