@@ -2,12 +2,13 @@
 //!
 //! Requests per second times their mean duration is the time that a service spends on requests, in seconds per second (Little's
 //! law). A caller that waits for its callee spends the callee's time as well. So if a callee becomes slow, it adds at least as much
-//! time as any of its callers does, as long as each of them waits for one call at a time. A service that adds clearly more time than
+//! time as any of its callers does, unless something else slows the caller as well. A service that adds clearly more time than
 //! another one, in the same course, may therefore be what the other one waits for.
 //!
-//! The same is true of a caller of several slow services. But requests nest: a caller's usually take at least as long as those of
-//! its callee. So without a call graph, only a service whose requests are usually shorter explains another one, or a store, which
-//! waits for no service. With a call graph, only callees explain their callers.
+//! But a caller of several slow services adds the time of all of them. Its usual durations set it apart, because requests nest: those of
+//! a caller usually take at least as long as those of its callee. So without a call graph, only a service whose requests are
+//! usually shorter explains another one, or a store, which waits for no service. With a call graph, only callees explain their
+//! callers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::LazyLock;
@@ -138,8 +139,7 @@ fn is_percentile(word: &str) -> bool {
 fn is_store(service: &str) -> bool {
     static STORES: LazyLock<Option<Regex>> = LazyLock::new(|| {
         word_regex(
-            "(?:\\b|_)db(?:\\b|_)|db(?:\\b|_)|database|dynamo|sql|postgres|redis|mongo|cassandra|elasticsearch|opensearch|\
-             kafka|rabbit|memcache",
+            "db(?:\\b|_)|database|dynamo|sql|postgres|redis|mongo|cassandra|elasticsearch|opensearch|kafka|rabbit|memcache",
         )
     });
     const USERS: [&str; 12] = [
