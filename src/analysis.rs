@@ -4,6 +4,7 @@
 //! Pure: no I/O and no clock. The methods are simple, robust and explainable, and cheap enough to run on every key press.
 
 pub mod baseline;
+pub mod call_graph;
 pub mod departure;
 pub mod exit_criteria;
 pub mod expression;

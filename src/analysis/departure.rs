@@ -7,12 +7,16 @@
 //! baseline may already belong to it: samples that are off without a break until the incident are its run-up, which does
 //! not widen the spread. A counter is measured by its rate, corrected for resets.
 
+mod ranks;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use super::movement::Direction;
 use super::parts::{LeftOut, Part};
 use crate::telemetry::{Labels, Timestamp};
+pub use ranks::quantile;
+use ranks::{Ranked, Values, bounds, sums};
 
 /// The spread is at least this share of the level: a change of less than a hundredth seldom hurts, however steady the series.
 const MIN_LEVEL_SHARE: f64 = 0.01;
@@ -158,37 +162,36 @@ pub fn measure(series: &MeasuredSeries) -> Departure {
 /// Measures it without some parts of the measurement.
 pub fn measure_without(series: &MeasuredSeries, left_out: LeftOut) -> Departure {
     let is_rate = is_counter(series);
+    let grown: (Vec<Point>, Vec<Point>);
     let ((base, plain), (now, since)) = if is_rate {
         // The step from the baseline into the incident counts if there is no gap between them.
-        let with_values = |points: Vec<Point>| {
-            let values = values_of(&points);
-            (Cow::Owned(points), values)
-        };
-        (with_values(rates(None, &series.baseline)), with_values(rates(boundary_point(series), &series.incident)))
+        grown = (rates(None, &series.baseline), rates(boundary_point(series), &series.incident));
+        (finite(&grown.0), finite(&grown.1))
     } else {
         (finite(&series.baseline), finite(&series.incident))
     };
     if let Some(at) = late_start(series, &base) {
-        let since: Vec<f64> = base.iter().chain(now.iter()).map(|(_, v)| *v).collect();
-        let after = quantiles(&since, [0.5]).map(|[median]| median);
+        let mut since = [plain.all, since.all].concat();
+        let after = quantile(&mut since, 0.5);
         let (size, direction, changed_at) = (NEW_SERIES_SIZE, Direction::Up, Some(at));
         return Departure { size, direction, changed_at, after, is_rate, ..Departure::default() };
     }
-    let usual = quantiles(&plain, [0.5, 0.25, 0.75]);
-    let (before, after) = (usual.map(|[median, ..]| median), quantiles(&since, [0.5]).map(|[median]| median));
+    let mut usual = Ranked::new(&plain);
+    let before = usual.as_mut().map(|usual| usual.quantile(0.5));
+    let after = Ranked::new(&since).map(|mut since| since.quantile(0.5));
     let mut found = Departure { before, after, is_rate, ..Departure::default() };
     if let Some(ended) = series.ended.filter(|_| base.len() >= MIN_SAMPLES) {
         return Departure { size: ENDED_SIZE, direction: Direction::Down, changed_at: Some(ended), after: None, ..found };
     }
     let Some(after) = after else { return found };
-    let Some([median, low, high]) = usual else {
+    let Some((usual, median)) = usual.as_mut().zip(before) else {
         if let Some((at, _)) = now.iter().find(|(_, v)| *v != 0.0) {
             (found.size, found.direction, found.changed_at) = (NEW_SERIES_SIZE, Direction::Up, Some(*at));
         }
         return found;
     };
     found.direction = direction_of(after - median);
-    found.mean_change = sums(&since, median).0 / since.len().max(1) as f64;
+    found.mean_change = sums(&since.all, median).0 / since.all.len().max(1) as f64;
     if base.len() < MIN_SAMPLES {
         // Too few samples for a spread, but a change by half or more still counts.
         let share = (after - median).abs() / after.abs().max(median.abs()).max(f64::MIN_POSITIVE);
@@ -199,9 +202,9 @@ pub fn measure_without(series: &MeasuredSeries, left_out: LeftOut) -> Departure 
     }
     let tail = tail_len(&base, now.first().map(|(at, _)| *at));
     let calm = base.len() - tail;
-    let normal = learn_normal(&plain, calm, (median, (high - low) / 1.349), left_out);
-    let (run_up, later) = (bounds(plain.get(normal.run_up..).unwrap_or_default()), bounds(&since));
-    let (lowest, highest) = (run_up.0.min(later.0), run_up.1.max(later.1));
+    let normal = learn_normal(&plain, calm, (median, usual.robust_spread(median)), left_out);
+    let run_up = bounds(plain.all.get(normal.run_up..).unwrap_or_default());
+    let (lowest, highest) = (run_up.0.min(since.low), run_up.1.max(since.high));
     let mean = found.mean_change;
     let earlier_share = if left_out.uses(Part::Earlier) { EARLIER_SHARE } else { 0.0 };
     // The geometric mean of the farthest distance, counted twice, and the lasting one.
@@ -266,14 +269,13 @@ struct Normal {
     earlier: f64,
 }
 
-/// Learns what is normal from the values of the baseline in time order. Only the first `calm` are certainly normal; `between`
-/// is the spread by quartiles.
+/// Learns what is normal from the values of the baseline in time order. Only the first `calm` are certainly normal; `robust`
+/// is the spread by [`Ranked::robust_spread`].
 ///
 /// The spread is the largest of the spread by quartiles, the scaled median absolute deviation and the standard deviation: each
 /// of the first two is 0 for a series that rests at one value and has bursts.
-fn learn_normal(values: &[f64], calm: usize, (median, between): (f64, f64), left_out: LeftOut) -> Normal {
-    let distances: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
-    let robust = between.max(1.4826 * quantiles(&distances, [0.5]).map_or(0.0, |[median]| median));
+fn learn_normal(baseline: &Values, calm: usize, (median, robust): (f64, f64), left_out: LeftOut) -> Normal {
+    let values = baseline.all.as_slice();
     // Relative to the median, so that one pass is enough and no precision is lost.
     let deviation = |count: usize, (sum, squares): (f64, f64)| {
         let n = count.max(1) as f64;
@@ -293,7 +295,8 @@ fn learn_normal(values: &[f64], calm: usize, (median, between): (f64, f64), left
     let of_tail = sums(tail, median);
     let of_usual = (of_calm.0 + of_tail.0, of_calm.1 + of_tail.1);
     let by_deviation = if left_out.uses(Part::Deviation) { deviation(usual.len(), of_usual) } else { 0.0 };
-    let floors = if left_out.uses(Part::Floors) { floor.max(MIN_EXCURSION_SHARE * farthest(usual, median)) } else { 0.0 };
+    let excursion = if off == 0 { (baseline.high - median).max(median - baseline.low) } else { farthest(usual, median) };
+    let floors = if left_out.uses(Part::Floors) { floor.max(MIN_EXCURSION_SHARE * excursion) } else { 0.0 };
     let spread = robust.max(by_deviation).max(floors);
     Normal { spread, bound, run_up, earlier: farthest(tail, median) }
 }
@@ -322,42 +325,10 @@ fn tail_len(base: &[Point], from: Option<Timestamp>) -> usize {
     base.iter().rev().take(most).take_while(|(at, _)| *at < from && from.since(*at) <= MAX_NOTICE_DELAY).count()
 }
 
-/// Number of sums kept in parallel: with a single one, each addition would wait for the one before.
-const LANES: usize = 8;
-
-/// Returns the sum of the distances from a level and the sum of their squares.
-fn sums(values: &[f64], level: f64) -> (f64, f64) {
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let (mut sum, mut squares) = ([0.0; LANES], [0.0; LANES]);
-    for chunk in chunks {
-        for ((v, sum), squares) in chunk.iter().zip(&mut sum).zip(&mut squares) {
-            let off = v - level;
-            *sum += off;
-            *squares += off * off;
-        }
-    }
-    let last = rest.iter().fold((0.0, 0.0), |(a, b), v| (a + (v - level), b + (v - level) * (v - level)));
-    (sum.iter().sum::<f64>() + last.0, squares.iter().sum::<f64>() + last.1)
-}
-
 /// Returns the largest distance of a value from a level; 0 without values.
 fn farthest(values: &[f64], level: f64) -> f64 {
     let (low, high) = bounds(values);
     if values.is_empty() { 0.0 } else { (high - level).max(level - low) }
-}
-
-/// Returns the smallest and the largest value; positive and negative infinity without values.
-fn bounds(values: &[f64]) -> (f64, f64) {
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-    for chunk in chunks {
-        for ((v, low), high) in chunk.iter().zip(&mut low).zip(&mut high) {
-            *low = if v < low { *v } else { *low };
-            *high = if v > high { *v } else { *high };
-        }
-    }
-    let least = low.iter().chain(rest).copied().fold(f64::INFINITY, f64::min);
-    (least, high.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
 /// Where a change is searched for: the end of the baseline, which may belong to the incident, and the incident.
@@ -384,19 +355,13 @@ impl SearchRange<'_> {
 }
 
 /// Returns the finite points and their values; borrowed if all points are finite, as in most series.
-fn finite(points: &[Point]) -> (Cow<'_, [Point]>, Vec<f64>) {
-    let values = values_of(points);
-    // Counting without an early exit lets the compiler check many values at a time.
-    if values.iter().filter(|v| !v.is_finite()).count() == 0 {
+fn finite(points: &[Point]) -> (Cow<'_, [Point]>, Values) {
+    if let Some(values) = Values::of(points) {
         return (Cow::Borrowed(points), values);
     }
-    let points: Vec<Point> = points.iter().copied().filter(|(_, v)| v.is_finite()).collect();
-    let values = values_of(&points);
-    (Cow::Owned(points), values)
-}
-
-fn values_of(points: &[Point]) -> Vec<f64> {
-    points.iter().map(|(_, v)| *v).collect()
+    let finite: Vec<Point> = points.iter().copied().filter(|(_, v)| v.is_finite()).collect();
+    let values = Values::of(&finite).unwrap_or_default();
+    (Cow::Owned(finite), values)
 }
 
 /// Returns the index of the first sample that is outside on one side while most samples after it are too; else of the first
@@ -476,115 +441,6 @@ pub(super) fn rates(before: Option<Point>, points: &[Point]) -> Vec<Point> {
         last = Some(point);
     }
     out
-}
-
-/// Returns the interpolated quantile of values in any order, which it may change; `None` without values. Values must not be
-/// NaN.
-pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
-    let last = values.len().checked_sub(1)?;
-    let (below, share) = place(last, q);
-    let (_, a, above) = values.select_nth_unstable_by(below, order);
-    let a = *a;
-    if share == 0.0 || above.is_empty() {
-        return Some(a);
-    }
-    let b = above.iter().copied().fold(f64::INFINITY, f64::min);
-    Some(a + (b - a) * share)
-}
-
-/// Returns the rank below a quantile and the fraction of the way to the next rank.
-fn place(last: usize, q: f64) -> (usize, f64) {
-    let place = q.clamp(0.0, 1.0) * last as f64;
-    let below = (place.floor() as usize).min(last);
-    (below, place - place.floor())
-}
-
-/// Minimum number of values that are sorted into bins first, and the number of bins.
-const MIN_BINNED: usize = 64;
-const BINS: usize = 256;
-/// Maximum number of values in one bin for which binning helps.
-const MAX_PER_BIN: u16 = 24;
-
-/// Values counted in bins of equal width. Samples of a series are spread quite evenly between their bounds, so that few
-/// values per bin are left to compare.
-struct Bins {
-    low: f64,
-    scale: f64,
-    counts: [u16; BINS],
-}
-
-impl Bins {
-    /// Counts the values; `None` if bins do not help: too few or too many values, or too many of them in one bin.
-    fn from_values(values: &[f64]) -> Option<Self> {
-        if values.len() < MIN_BINNED || values.len() > usize::from(u16::MAX) {
-            return None;
-        }
-        let (low, high) = bounds(values);
-        let scale = (BINS - 1) as f64 / (high - low);
-        let mut bins = Self { low, scale, counts: [0; BINS] };
-        if !scale.is_finite() || scale <= 0.0 {
-            return None;
-        }
-        for v in values {
-            let at = bins.bin_of(*v);
-            if let Some(n) = bins.counts.get_mut(at) {
-                *n += 1;
-            }
-        }
-        bins.counts.iter().all(|n| *n <= MAX_PER_BIN).then_some(bins)
-    }
-
-    /// Returns the bin of a value between the bounds, from 0 to 255: the lowest byte after adding 2^52, where floats are
-    /// spaced by 1. A conversion would take many times as long.
-    fn bin_of(&self, v: f64) -> usize {
-        const SPACED_BY_ONE: f64 = 4_503_599_627_370_496.0;
-        usize::from(((v - self.low) * self.scale + SPACED_BY_ONE).to_bits().to_le_bytes()[0])
-    }
-}
-
-/// Returns interpolated quantiles of finite values in any order; `None` without values.
-fn quantiles<const N: usize>(values: &[f64], wanted: [f64; N]) -> Option<[f64; N]> {
-    let last = values.len().checked_sub(1)?;
-    let Some(bins) = Bins::from_values(values) else {
-        let mut values = values.to_vec();
-        return Some(wanted.map(|q| quantile(&mut values, q).unwrap_or(0.0)));
-    };
-    let places = wanted.map(|q| place(last, q));
-    let next_from = |rank: usize| places.iter().flat_map(|(below, _)| [*below, below + 1]).filter(|r| *r >= rank).min();
-    // The values of the bins that hold a wanted rank; and for each of these bins the rank of its first value among all
-    // values and its index among the values kept.
-    let mut kept: Vec<f64> = Vec::with_capacity(N * 8);
-    let mut begins: Vec<(usize, usize)> = Vec::with_capacity(N * 2);
-    let (mut keep, mut rank, mut index) = ([false; BINS], 0, 0);
-    let mut next = next_from(0).unwrap_or(last);
-    for (n, keep) in bins.counts.iter().zip(&mut keep) {
-        let n = usize::from(*n);
-        if next < rank + n {
-            *keep = true;
-            begins.push((rank, index));
-            index += n;
-            next = next_from(rank + n).unwrap_or(usize::MAX);
-        }
-        rank += n;
-    }
-    kept.extend(values.iter().filter(|v| keep.get(bins.bin_of(**v)) == Some(&true)));
-    kept.sort_unstable_by(order);
-    let at = |rank: usize| {
-        let (first, index) = begins.iter().rev().find(|(first, _)| *first <= rank)?;
-        kept.get(index + rank - first).copied()
-    };
-    let mut out = [0.0; N];
-    for (out, (below, share)) in out.iter_mut().zip(places) {
-        let a = at(below)?;
-        *out = if share == 0.0 { a } else { at(below + 1).map_or(a, |b| a + (b - a) * share) };
-    }
-    Some(out)
-}
-
-/// Compares numbers that are not NaN; faster than their total order.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "given to sort functions as it is")]
-fn order(a: &f64, b: &f64) -> std::cmp::Ordering {
-    a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)
 }
 
 #[cfg(test)]
@@ -715,28 +571,6 @@ mod tests {
     }
 
     proptest::proptest! {
-        #[test]
-        fn quantiles_match_the_sorted_values(mut values in proptest::collection::vec(-1e6_f64..1e6, 1..300), q in 0.0_f64..1.0, skew in 0_usize..3) {
-            // Also skewed to one end, and with ties.
-            match skew {
-                1 => values.iter_mut().for_each(|v| *v = (*v / 1e5).exp()),
-                2 => values.iter_mut().for_each(|v| *v = (*v / 1e5).round()),
-                _ => {}
-            }
-            let mut sorted = values.clone();
-            sorted.sort_unstable_by(f64::total_cmp);
-            let at = |q: f64, sorted: &[f64]| {
-                let place = q * (sorted.len() - 1) as f64;
-                let (a, b) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-                a + (b - a) * (place - place.floor())
-            };
-            let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
-            proptest::prop_assert!(near(quantile(&mut values.clone(), q).unwrap(), at(q, &sorted)));
-            let [some, low, high] = quantiles(&values, [q, 0.25, 0.75]).unwrap();
-            proptest::prop_assert!(near(some, at(q, &sorted)) && near(low, at(0.25, &sorted)) && near(high, at(0.75, &sorted)));
-            proptest::prop_assert_eq!(bounds(&values), (sorted[0], sorted[sorted.len() - 1]));
-        }
-
         #[test]
         fn never_panics(b in proptest::collection::vec(proptest::num::f64::ANY, 0..9), i in proptest::collection::vec(proptest::num::f64::ANY, 0..6), name in "[a-z]{0,3}(_total)?") {
             let found = measure(&series(&name, &b, &i));

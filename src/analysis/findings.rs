@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use context::CHANGE_LOOKBACK as CHANGES_BEFORE;
 
 use super::baseline::is_healthy_level_known;
+use super::call_graph::CallGraph;
 use super::departure::SeriesId;
 use super::movement::{Direction, Movement};
 use super::onset::is_older;
@@ -169,8 +170,7 @@ pub struct Signals {
     pub limits: Vec<LimitInput>,
     pub expiring: Vec<ExpiryInput>,
     pub burns: Vec<BurnInput>,
-    /// Callees by caller.
-    pub calls: BTreeMap<String, BTreeSet<String>>,
+    pub calls: CallGraph,
     /// Evidence for `calls`: key and description of the source.
     pub call_sources: Vec<(Key, &'static str)>,
     /// Services that the new log lines of each service name.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::call_graph::CallGraph;
 use crate::telemetry::subject::names_exporter;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::{Alert, Timestamp};
@@ -168,22 +169,14 @@ pub fn find_storm(alerts: &[&Alert]) -> Option<Storm> {
 /// Finds a storm among alerts of a service and its direct and indirect callers, for alerts that share no label. The other
 /// conditions are those of [`find_storm`]. If there are several, returns the one with the most alerts, then the one whose service
 /// has the fewest callers.
-pub fn find_call_storm(alerts: &[&Alert], calls: &BTreeMap<String, BTreeSet<String>>) -> Option<Storm> {
-    let callees: BTreeSet<&str> = calls.values().flatten().map(String::as_str).collect();
+pub fn find_call_storm(alerts: &[&Alert], calls: &CallGraph) -> Option<Storm> {
+    let callees: BTreeSet<&str> = calls.calls().map(|(_, callee)| callee).collect();
     let alerts: Vec<&Alert> = alerts.iter().copied().filter(|a| !a.is_heartbeat()).collect();
     let all = starts(alerts.iter());
     let mut best: Option<(usize, usize, &str, usize)> = None;
     for service in callees {
-        let mut group = BTreeSet::from([service]);
-        loop {
-            let callers =
-                calls.iter().filter(|(_, to)| to.iter().any(|c| group.contains(c.as_str()))).map(|(from, _)| from.as_str());
-            let before = group.len();
-            group = callers.chain(group.iter().copied()).collect();
-            if group.len() == before {
-                break;
-            }
-        }
+        let mut group = calls.callers_through_others(service);
+        group.insert(service);
         let members: Vec<&Alert> = alerts.iter().copied().filter(|a| a.service().is_some_and(|s| group.contains(s))).collect();
         let affected: BTreeSet<&str> = members.iter().filter_map(|a| a.service()).collect();
         let Some(span) = busiest(&starts(members.iter()), STORM_SECS) else { continue };
@@ -264,14 +257,13 @@ mod tests {
             |n: i64, service: &str| Alert { labels: Labels::from([("service".into(), service.into())]), ..alert(n, "", n) };
         let mut all: Vec<Alert> = (0..12).map(|n| alert_of(n, ["web", "shop", "db"][usize::try_from(n).unwrap() % 3])).collect();
         all.extend((12..15).map(|n| alert_of(n, "mail")));
-        let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<String>>();
-        let calls = BTreeMap::from([("web".to_owned(), set(&["shop", "cdn"])), ("shop".to_owned(), set(&["db"]))]);
+        let calls = [("web", "shop"), ("web", "cdn"), ("shop", "db")].into_iter().collect();
         let alerts: Vec<&Alert> = all.iter().collect();
         assert_eq!(find_storm(&alerts), None, "no label is shared by most");
         let found = find_call_storm(&alerts, &calls).unwrap();
         assert_eq!((found.value.as_str(), found.shared, found.total), ("db", 12, 15));
         assert_eq!(found.describe(), "come from db and its callers");
-        assert_eq!(find_call_storm(&alerts, &BTreeMap::new()), None);
+        assert_eq!(find_call_storm(&alerts, &CallGraph::default()), None);
         assert_eq!(find_call_storm(&alerts[..9], &calls), None, "too few alerts");
     }
 

@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
+use super::call_graph::CallGraph;
 use super::departure::quantile;
 use super::patterns::log_analysis::Side;
 use super::patterns::miner::{self, Mined};
@@ -140,8 +141,8 @@ pub struct RequestComparison {
     pub requests: u64,
     pub baseline_requests: u64,
     pub by_service: BTreeMap<String, ServiceChange>,
-    /// Callees by caller, inferred from the order of lines: the lines of the callee are between those of the caller.
-    pub calls: BTreeMap<String, Vec<String>>,
+    /// Inferred from the order of lines: the lines of the callee are between those of the caller.
+    pub calls: CallGraph,
     /// Lines beyond [`MAX_LINES`], which were not followed.
     pub skipped_lines: u64,
 }
@@ -257,7 +258,7 @@ impl Requests {
                 && n > calls.get(&(b, a)).copied().unwrap_or(0)
         };
         for (caller, callee) in calls.iter().filter(|((a, b), n)| is_call(*a, *b, **n)).map(|(pair, _)| *pair) {
-            followed.calls.entry(names.service(caller).to_owned()).or_default().push(names.service(callee).to_owned());
+            followed.calls.add(names.service(caller), names.service(callee));
         }
         followed
     }
@@ -570,8 +571,7 @@ mod tests {
         let same = follow(0.005, false);
         assert_eq!((same.requests, same.baseline_requests), (40, 40));
         assert!(same.by_service.values().all(|c| c.flow == 0.0 && c.slowdown < 1.0), "{same:#?}");
-        assert_eq!(same.calls["gate"], ["shop"]);
-        assert_eq!(same.calls["shop"], ["store"]);
+        assert_eq!(same.calls.calls().collect::<Vec<_>>(), [("gate", "shop"), ("shop", "store")]);
 
         let slow = follow(0.8, false);
         let most = slow.by_service.iter().max_by(|a, b| a.1.slowdown.total_cmp(&b.1.slowdown)).unwrap();

@@ -13,11 +13,12 @@
 mod added_time;
 mod wait_attribution;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
+use super::call_graph::CallGraph;
 use super::departure::{Departure, MeasuredSeries, Point, SeriesId, measure_without, quantile, rates};
 use super::movement::Direction;
 use super::parts::{LeftOut, Part};
@@ -65,8 +66,7 @@ const MIN_SHAPE_BASELINE: usize = 30;
 pub struct SuspectContext {
     /// The series that shows the symptom.
     pub symptom: Option<SeriesId>,
-    /// Callees by caller.
-    pub calls: BTreeMap<String, Vec<String>>,
+    pub calls: CallGraph,
     /// How much each service's log changed: a G statistic, 0 or more.
     pub logs: BTreeMap<String, f64>,
     /// How each service's part in the requests changed, where its log identifies requests. Used in place of `logs` if it
@@ -590,15 +590,8 @@ fn score_by_graph<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext, sym
     let general = score_by_series(found, known);
     let own: BTreeMap<&str, &ScoredSeries<'_>> =
         found.iter().filter(|d| d.metric == symptom.metric).map(|d| (d.service, d)).collect();
-    let mut reached: BTreeSet<&str> = BTreeSet::from([symptom.service]);
-    let mut next = VecDeque::from([symptom.service]);
-    while let Some(caller) = next.pop_front() {
-        for callee in known.calls.get(caller).into_iter().flatten() {
-            if reached.insert(callee) {
-                next.push_back(callee);
-            }
-        }
-    }
+    let mut reached = known.calls.reachable_from(symptom.service);
+    reached.insert(symptom.service);
     // How much it changed for the worse, as the symptom did; 0 if it did not.
     let worse = |service: &str| {
         let of = |d: &&ScoredSeries<'_>| {
@@ -611,10 +604,10 @@ fn score_by_graph<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext, sym
     let changed: BTreeSet<&str> = found.iter().filter(|d| d.departure.size >= AFFECTED).map(|d| d.service).collect();
     // The part of a change of the symptom's metric that no callee explains.
     let left_of = |service: &str, change: f64| {
-        let callees = || known.calls.get(service).into_iter().flatten().filter(|c| *c != service);
-        let explained = callees().map(|c| worse(c)).fold(0.0, f64::max);
+        let callees = || known.calls.callees(service).filter(|c| *c != service);
+        let explained = callees().map(worse).fold(0.0, f64::max);
         let left = (1.0 - explained / change).max(0.0);
-        let is_explained_otherwise = callees().any(|c| !own.contains_key(c.as_str()) && changed.contains(c.as_str()));
+        let is_explained_otherwise = callees().any(|c| !own.contains_key(c) && changed.contains(c));
         if is_explained_otherwise { left.min(LEFT_BY_OTHER_METRICS) } else { left }
     };
     // Logs and requests know more than the symptom's metric alone, and the graph may lack services that only they show.
@@ -749,11 +742,7 @@ mod tests {
             series("db|latency", &[0.001; 8], &[0.004, 0.004, 0.004]),
             series("mail|latency", &calm, &[9.0, 9.0, 9.0]),
         ];
-        let calls = BTreeMap::from([
-            ("front".to_owned(), vec!["shop".to_owned()]),
-            ("shop".to_owned(), vec!["db".to_owned()]),
-            ("mail".to_owned(), vec![]),
-        ]);
+        let calls = [("front", "shop"), ("shop", "db")].into_iter().collect();
         let known = SuspectContext { symptom: Some(SeriesId::from_column("front|latency")), calls, ..SuspectContext::default() };
         let found = suspects(&all, &known);
         assert_eq!(found[0].service.as_deref(), Some("shop"), "{found:#?}");

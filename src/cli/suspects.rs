@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::reading::{Progress, STOPPED, open, run_interruptible};
 use super::{CliError, Done, out};
+use crate::analysis::call_graph::CallGraph;
 use crate::analysis::departure::{MAX_NOTICE_DELAY, MeasuredSeries, Point, SeriesId};
 use crate::analysis::log_shift::{LogComparison, LogShift, LogShifts};
 use crate::analysis::parts::{LeftOut, Part};
@@ -381,18 +382,19 @@ impl TableIssues {
     }
 }
 
-/// Reads the call graph: the callees of each caller. A cell that is neither empty nor zero is a call.
-fn call_graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
+/// Reads the call graph: a row for each caller, a column for each callee. A cell that is neither empty nor zero is a call.
+fn call_graph(path: &Path) -> Result<CallGraph, CliError> {
     let mut rows = reader(path)?;
     let header = rows.headers().map_err(|e| csv_error(path, &e))?.clone();
-    let mut calls = BTreeMap::new();
+    let mut calls = CallGraph::default();
     for row in rows.records() {
         let row = row.map_err(|e| csv_error(path, &e))?;
         let mut cells = header.iter().zip(row.iter());
         let Some((_, caller)) = cells.next() else { continue };
         let is_call = |cell: &str| !cell.trim().is_empty() && cell.trim().parse::<f64>() != Ok(0.0);
-        let callees: Vec<String> = cells.filter(|(_, cell)| is_call(cell)).map(|(name, _)| name.to_owned()).collect();
-        calls.insert(caller.to_owned(), callees);
+        for (callee, _) in cells.filter(|(_, cell)| is_call(cell)) {
+            calls.add(caller, callee);
+        }
     }
     Ok(calls)
 }

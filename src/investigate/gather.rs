@@ -122,9 +122,7 @@ impl Gathered {
         own.limits.extend(signals.limits);
         own.expiring.extend(signals.expiring);
         own.burns.extend(signals.burns);
-        for (caller, callees) in signals.calls {
-            own.calls.entry(caller).or_default().extend(callees);
-        }
+        own.calls.add_all(&signals.calls);
         own.call_sources.extend(signals.call_sources);
         own.change_gaps.extend(signals.change_gaps);
         for gap in signals.gaps {
@@ -199,10 +197,8 @@ fn services_of_interest(out: &Gathered) -> Vec<String> {
     let changed = out.signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat);
     services.extend(changed.filter_map(|m| m.service.as_deref()));
     let calls = &out.signals.calls;
-    let called: Vec<&str> = services.iter().filter_map(|s| calls.get(*s)).flatten().map(String::as_str).collect();
-    let callers = calls.iter().filter(|(_, callees)| callees.iter().any(|c| services.contains(c.as_str())));
-    let callers: Vec<&str> = callers.map(|(caller, _)| caller.as_str()).collect();
-    services.extend(called.into_iter().chain(callers));
+    let neighbours: Vec<&str> = services.iter().flat_map(|s| calls.callees(s).chain(calls.callers(s))).collect();
+    services.extend(neighbours);
     services.into_iter().map(str::to_owned).collect()
 }
 

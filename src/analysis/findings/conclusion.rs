@@ -136,9 +136,8 @@ fn extent(signals: &Signals, origins: &[String], single: &[Finding]) -> Option<S
     let others = affected(signals, origins);
     let mut parts = Vec::new();
     let callers = |service: &str| {
-        let calls = |caller: &str| signals.calls.get(caller).is_some_and(|to| to.contains(service));
         let names = |caller: &str| signals.blames.get(caller).is_some_and(|named| named.contains(service));
-        others.iter().filter(|o| calls(o) || names(o)).count()
+        others.iter().filter(|o| signals.calls.has(o, service) || names(o)).count()
     };
     if !others.is_empty() {
         let named: Vec<&str> = others.iter().copied().take(MAX_AFFECTED).collect();
@@ -525,7 +524,7 @@ pub(super) mod tests {
                 full_at: None,
                 key: "limits".into(),
             }],
-            calls: BTreeMap::from([("gateway".into(), BTreeSet::from(["checkout".into()]))]),
+            calls: [("gateway", "checkout")].into_iter().collect(),
             matrix: Some(Matrix::default()),
             gaps: vec!["loki: timeout".into()],
             ..Signals::default()

@@ -263,8 +263,7 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
     let mut out = Vec::new();
     let call_keys: Vec<Key> = signals.call_sources.iter().map(|(key, _)| key.clone()).collect();
     let sources = words::list(&signals.call_sources.iter().map(|(_, from)| *from).collect::<Vec<_>>());
-    let callers: Vec<&str> =
-        signals.calls.iter().filter(|(_, to)| to.iter().any(|s| s == suspect)).map(|(from, _)| from.as_str()).collect();
+    let callers: Vec<&str> = signals.calls.callers(suspect).collect();
     let hit: Vec<&str> = callers.iter().copied().filter(|c| has_changed(c).is_some()).collect();
     if !hit.is_empty() {
         let mut inputs: Vec<Key> = call_keys.clone();
@@ -295,8 +294,8 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
             vec![signals.blames_key.clone()],
         ));
     }
-    for callee in signals.calls.get(suspect).into_iter().flatten() {
-        let series = signals.metrics.iter().find(|m| m.service.as_deref() == Some(callee.as_str()));
+    for callee in signals.calls.callees(suspect) {
+        let series = signals.metrics.iter().find(|m| m.service.as_deref() == Some(callee));
         let Some(series) = series else { continue };
         let (title, confidence) = match has_changed(callee) {
             Some(m) => (format!("{suspect} calls {callee}, where {} changed as well: the origin may be {callee}", m.title), 0.5),

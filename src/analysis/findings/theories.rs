@@ -1,6 +1,5 @@
 //! Evidence against the leading suspect, separate causes, and the inconclusive verdict.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::conclusion::has_own_trouble;
@@ -175,16 +174,6 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
     })
 }
 
-/// Returns the services that a service calls, directly or indirectly.
-fn callees_of<'a>(signals: &'a Signals, from: &'a str) -> BTreeSet<&'a str> {
-    let mut found = BTreeSet::new();
-    let mut next = VecDeque::from([from]);
-    while let Some(caller) = next.pop_front() {
-        next.extend(signals.calls.get(caller).into_iter().flatten().map(String::as_str).filter(|callee| found.insert(*callee)));
-    }
-    found
-}
-
 /// Reports two services that are similarly suspect, both affected, and not connected by anything known; or connected, but each failing in
 /// its own way after a change of its own.
 pub(super) fn two_causes(signals: &Signals) -> Option<Finding> {
@@ -218,9 +207,9 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
     if names(a.0, b.0) || names(b.0, a.0) {
         return None;
     }
-    let are_connected = callees_of(signals, a.0).contains(b.0) || callees_of(signals, b.0).contains(a.0);
-    if callees_of(signals, a.0).intersection(&callees_of(signals, b.0)).any(|callee| series_of(signals, callee).any(has_changed))
-    {
+    let (below_a, below_b) = (signals.calls.reachable_from(a.0), signals.calls.reachable_from(b.0));
+    let are_connected = below_a.contains(b.0) || below_b.contains(a.0);
+    if below_a.intersection(&below_b).any(|callee| series_of(signals, callee).any(has_changed)) {
         return None;
     }
     let (at_a, at_b) = (onset_of(signals, a.0)?, onset_of(signals, b.0)?);
@@ -230,8 +219,7 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
         })
     };
     let changes = own_change(a.0, at_a).zip(own_change(b.0, at_b));
-    let is_known = |service: &str| signals.calls.contains_key(service) || signals.calls.values().any(|to| to.contains(service));
-    let are_in_call_graph = is_known(a.0) && is_known(b.0);
+    let are_in_call_graph = signals.calls.contains(a.0) && signals.calls.contains(b.0);
     let are_separate = at_a.secs_since(at_b).abs() >= MIN_SEPARATION.as_secs_f64();
     // Onsets at the same time may share an unknown cause, and one pipeline may release both services; unless each fails in its own way.
     let fail_differently = has_own_trouble(signals, a.0) && has_own_trouble(signals, b.0) && are_in_call_graph;
@@ -276,7 +264,7 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::super::tests::{alert, metric};
     use super::super::{EarlierLevel, single};
@@ -384,13 +372,7 @@ mod tests {
         assert_eq!(found.title, "Possibly two separate causes: shop and mail");
         assert_eq!(found.inputs, ["shop/cpu", "mail/cpu", "shop deploy", "mail deploy"]);
         // By the call graph alone, without changes.
-        let pairs = |calls: &[(&str, &str)]| {
-            let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            for (from, to) in calls {
-                out.entry((*from).into()).or_default().insert((*to).into());
-            }
-            out
-        };
+        let pairs = |calls: &[(&str, &str)]| calls.iter().copied().collect();
         let by_calls = |calls: &[(&str, &str)]| Signals { calls: pairs(calls), changes: vec![], ..signals.clone() };
         assert!(verdict(&by_calls(&[("front", "shop"), ("front", "mail")])).unwrap().text.contains("neither calls the other"));
         // Connected, or not known to be separate: one cause may explain both.
@@ -435,7 +417,7 @@ mod tests {
         let concluded = super::super::findings(&together).remove(0);
         assert_eq!(concluded.title, "Possibly two causes: shop and mail");
         assert_eq!(concluded.conclusion.unwrap().origins, ["shop", "mail"]);
-        let blamed = Signals { blames: pairs(&[("mail", "shop")]), ..signals.clone() };
+        let blamed = Signals { blames: BTreeMap::from([("mail".into(), BTreeSet::from(["shop".into()]))]), ..signals.clone() };
         assert_eq!(verdict(&blamed), None);
         let mut without_symptom = signals.clone();
         without_symptom.metrics[1].title = "cpu".into();

@@ -204,10 +204,9 @@ fn reasons_from_errors(signals: &Signals, reasons: &mut Vec<Reason>) {
             shares.insert(service, ((failed / total).min(1.0), vec![errors.key.clone(), all.key.clone()]));
         }
     }
-    let callees: BTreeSet<&str> = signals.calls.values().flatten().map(String::as_str).collect();
     let many = shares.values().filter(|(share, _)| *share >= MANY_FAIL).count();
     let is_entry_name = |s: &str| ENTRY_WORDS.iter().any(|e| s.to_ascii_lowercase().contains(e));
-    let is_entry = |s: &str| if signals.calls.contains_key(s) { !callees.contains(s) } else { is_entry_name(s) };
+    let is_entry = |s: &str| if signals.calls.contains(s) { signals.calls.callers(s).next().is_none() } else { is_entry_name(s) };
     let mut shares: Vec<(&str, (f64, Vec<Key>))> = shares.into_iter().collect();
     // Customer-facing services first.
     shares.sort_by_key(|(service, _)| !is_entry(service));
@@ -365,7 +364,7 @@ mod tests {
         assert!(found.text.contains("Severity matrix: critical: many customers"), "{found:?}");
         assert_eq!(found.inputs.len(), 2);
         // The same behind another service is only SEV2.
-        signals.calls = BTreeMap::from([("web".into(), BTreeSet::from(["gateway".into()])), ("gateway".into(), BTreeSet::new())]);
+        signals.calls = [("web", "gateway")].into_iter().collect();
         assert!(find(FindingKind::Severity, &signals).unwrap().title.contains("SEV2"));
     }
 }

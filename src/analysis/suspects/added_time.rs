@@ -10,7 +10,7 @@
 //! usually shorter explains another one, or a store, which waits for no service. With a call graph, only callees explain their
 //! callers.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -63,7 +63,7 @@ pub(super) fn explained<'a>(scored: &[ScoredSeries<'a>], known: &SuspectContext)
     let explaining: Vec<&AddedTime<'_>> = added.iter().filter(may_explain).collect();
     let mut out = BTreeMap::new();
     for own in added.iter().filter(|own| own.rise() >= MIN_OWN && own.shape.len() >= MIN_SHAPE) {
-        let callees = reachable(own.service, known);
+        let callees = known.calls.reachable_from(own.service);
         let is_callee = |of: &AddedTime<'_>| {
             if known.calls.is_empty() { of.is_store || of.usually() <= own.usually() } else { callees.contains(of.service) }
         };
@@ -83,16 +83,6 @@ pub(super) fn explained<'a>(scored: &[ScoredSeries<'a>], known: &SuspectContext)
         }
     }
     out
-}
-
-/// The services that a service calls, also through others. Empty if none are known.
-fn reachable<'a>(service: &'a str, known: &'a SuspectContext) -> BTreeSet<&'a str> {
-    let mut found = BTreeSet::new();
-    let mut next = VecDeque::from([service]);
-    while let Some(caller) = next.pop_front() {
-        next.extend(known.calls.get(caller).into_iter().flatten().map(String::as_str).filter(|callee| found.insert(*callee)));
-    }
-    found
 }
 
 /// The time that each service added. A service with several mean durations has none, because it is not known which requests they are of.
@@ -272,8 +262,7 @@ mod tests {
 
     /// The services that may be waiting, and for which.
     fn waiting(all: &[MeasuredSeries], calls: &[(&str, &[&str])]) -> Vec<(String, String)> {
-        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-        let calls = calls.iter().map(|(caller, callees)| ((*caller).to_owned(), names(callees))).collect();
+        let calls = calls.iter().flat_map(|(caller, callees)| callees.iter().map(move |callee| (*caller, *callee))).collect();
         let found = suspects(all, &SuspectContext { calls, ..SuspectContext::default() });
         let mut waiting: Vec<_> = found.into_iter().filter_map(|s| Some((s.service?, s.waiting?.callee))).collect();
         waiting.sort();

@@ -34,7 +34,7 @@ pub(super) async fn collect(source: &dyn Source, span: Window) -> Gathered {
 pub(super) fn recorded(request: &Request, span: Window, known: &Gathered) -> Gathered {
     let services: BTreeSet<&str> = (known.signals.metrics.iter().filter_map(|m| m.service.as_deref()))
         .chain(known.signals.alerts.iter().filter_map(Alert::service))
-        .chain(known.signals.calls.iter().flat_map(|(caller, to)| to.iter().chain([caller])).map(String::as_str))
+        .chain(known.signals.calls.services())
         .collect();
     let named = |text: &str| {
         let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'));
@@ -113,7 +113,7 @@ mod tests {
             recorded: recorded_changes,
         };
         let mut known = Gathered::default();
-        known.signals.calls.entry("web".into()).or_default().insert("shop".into());
+        known.signals.calls.add("web", "shop");
         let found = recorded(&request, span, &known);
         let services: Vec<Option<&str>> = found.signals.changes.iter().map(|c| c.service.as_deref()).collect();
         assert_eq!(services, [Some("shop"), None], "the change outside the span is left out");

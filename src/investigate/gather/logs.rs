@@ -265,9 +265,7 @@ pub(super) fn follow_requests(out: &mut Gathered, window: Window, onset: Timesta
                 crate::analysis::requests::MAX_LINES
             ));
         }
-        for (caller, callees) in &requests.calls {
-            out.signals.calls.entry(caller.clone()).or_default().extend(callees.iter().cloned());
-        }
+        out.signals.calls.add_all(&requests.calls);
         if !requests.calls.is_empty() {
             out.signals.call_sources.push((REQUESTS.to_owned(), "the requests in the logs"));
         }
@@ -287,8 +285,9 @@ pub(super) fn follow_requests(out: &mut Gathered, window: Window, onset: Timesta
 fn requests_evidence(requests: &RequestComparison, window: Window) -> Draft {
     let count = words::count(requests.requests, "request");
     let mut text = format!("{count} followed by id, {} before the onset.\n", requests.baseline_requests);
-    for (caller, callees) in &requests.calls {
-        text.push_str(&format!("{caller} calls {}.\n", words::list(callees)));
+    for (caller, callees) in requests.calls.by_caller() {
+        let callees: Vec<&str> = callees.iter().map(String::as_str).collect();
+        text.push_str(&format!("{caller} calls {}.\n", words::list(&callees)));
     }
     let mut changed: Vec<_> = requests.by_service.iter().collect();
     let own = |c: &ServiceChange| c.slowdown * (1.0 - c.explained) + c.flow;

@@ -157,7 +157,7 @@ fn read_expiries(series: &[Series], title: &str, key: &str, window: Window) -> R
 fn read_calls(series: &[Series], key: &str) -> Reading {
     let mut out = Reading::default();
     for (caller, callee) in series.iter().filter_map(|s| call(&s.labels)) {
-        if out.signals.calls.entry(caller.clone()).or_default().insert(callee.clone()) {
+        if out.signals.calls.add(&caller, &callee) {
             out.phrases.push(format!("{caller} calls {callee}"));
         }
     }

@@ -54,7 +54,7 @@ fn blames(out: &Gathered) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// Callers with those of their callees whose metrics changed: a change at the caller may follow from it.
-fn changed_callees(out: &Gathered) -> impl Iterator<Item = (&String, &String)> {
+fn changed_callees(out: &Gathered) -> impl Iterator<Item = (&str, &str)> {
     let changed: BTreeSet<&str> = out
         .signals
         .metrics
@@ -62,8 +62,7 @@ fn changed_callees(out: &Gathered) -> impl Iterator<Item = (&String, &String)> {
         .filter(|m| m.movement.direction != Direction::Flat && !m.is_alert_expression)
         .filter_map(|m| m.service.as_deref())
         .collect();
-    let calls = out.signals.calls.iter().flat_map(|(caller, callees)| callees.iter().map(move |callee| (caller, callee)));
-    calls.filter(move |(_, callee)| changed.contains(callee.as_str()))
+    out.signals.calls.calls().filter(move |(_, callee)| changed.contains(callee))
 }
 
 /// Whether a change is large enough to matter: in a series that hardly varies, any change looks large.
@@ -77,10 +76,7 @@ fn is_noticeable(before: Option<f64>, after: Option<f64>) -> bool {
 fn symptom(signals: &Signals) -> Option<&MetricInput> {
     let own = |a: &&Alert| a.is_firing() && !is_older(a, signals.first_alert);
     let alerting: BTreeSet<&str> = signals.alerts.iter().filter(own).filter_map(Alert::service).collect();
-    let is_called = |service: &str| {
-        let calls = |caller: &&&str| signals.calls.get(**caller).is_some_and(|callees| callees.contains(service));
-        alerting.iter().filter(|caller| **caller != service).any(|caller| calls(&caller))
-    };
+    let is_called = |service: &str| alerting.iter().any(|caller| *caller != service && signals.calls.has(caller, service));
     let has_symptom = |m: &&MetricInput| {
         let is_of_alert = m.service.as_deref().is_some_and(|s| alerting.contains(s));
         is_of_alert && !m.is_alert_expression && m.meaning().is_symptom() && m.movement.direction != Direction::Flat
@@ -98,11 +94,10 @@ pub(super) fn rank(out: &mut Gathered) {
     let mut blames = blames(out);
     out.signals.blames.clone_from(&blames);
     for (caller, callee) in changed_callees(out) {
-        blames.entry(caller.clone()).or_default().insert(callee.clone());
+        blames.entry(caller.to_owned()).or_default().insert(callee.to_owned());
     }
     out.context.blames = blames;
-    out.context.calls =
-        out.signals.calls.iter().map(|(caller, callees)| (caller.clone(), callees.iter().cloned().collect())).collect();
+    out.context.calls.clone_from(&out.signals.calls);
     let series = std::mem::take(&mut out.measured);
     let symptom = symptom(&out.signals);
     out.context.symptom = symptom.and_then(|m| series.iter().map(|s| &s.id).find(|id| m.is_of(id))).cloned();
@@ -188,9 +183,9 @@ mod tests {
         };
         let mut out = Gathered::default();
         out.signals.metrics = vec![moved("db", Direction::Up), moved("mail", Direction::Flat)];
-        out.signals.calls = BTreeMap::from([("shop".into(), BTreeSet::from(["db".into(), "mail".into()]))]);
-        let pairs: Vec<(&String, &String)> = changed_callees(&out).collect();
-        assert_eq!(pairs, [(&"shop".to_owned(), &"db".to_owned())]);
+        out.signals.calls = [("shop", "db"), ("shop", "mail")].into_iter().collect();
+        let pairs: Vec<(&str, &str)> = changed_callees(&out).collect();
+        assert_eq!(pairs, [("shop", "db")]);
         rank(&mut out);
         assert_eq!(out.context.blames, BTreeMap::from([("shop".into(), BTreeSet::from(["db".into()]))]));
         assert!(out.signals.blames.is_empty(), "no log line names a service");
