@@ -3,11 +3,13 @@
 //! An answer is split into statements (`statements`), and each is a fact, a plan, or an admission that something is not
 //! known (`kinds`). Every fact under every heading is held against the text of the evidence that it cites: Does the item
 //! exist, and was it shown to the model? Do the figures occur there, in the same unit or another (`quantities`)? The times,
-//! days, names and quotations? Does a value go where the claim says (`series`)? And is the item about the same subject, or
-//! does another one fit much better (`subject`)? Words of confidence are held against the certainty of the findings
-//! (`confidence`).
+//! days, names and quotations? Does a value go where the claim says (`directions`, `series`), and did events happen in the
+//! order that it gives (`events`)? And is the item about the same subject, or does another one fit much better (`subject`)?
+//! Words of confidence are held against the certainty of the findings (`confidence`).
 
 mod confidence;
+mod directions;
+mod events;
 mod facts;
 mod kinds;
 mod quantities;
@@ -241,6 +243,91 @@ mod tests {
             ("| a | b |\n|---|---|\n| pool in use | 20 [E3] |", vec![Supported]),
         ] {
             assert_eq!(states(answer), expected, "{answer}");
+        }
+    }
+
+    /// Whether a statement about an incident that goes past midnight is supported.
+    fn holds(statement: &str) -> bool {
+        let shown = [
+            "alerts from am · 2 alerts\nCartErrors [crit] firing since 23:58:12 {service=cart}\nQueueLong [warn] firing since 00:03:40 {service=mail}",
+            "changes from ci · 3 changes\n2026-08-04T23:51:05Z deploy cart 3.8.0 → 3.9.0\n2026-08-04T23:56:30Z config of mail: batch 50 → 500\n2026-08-05T00:12:10Z rollback of cart by kim",
+            "metric from prom · cart latency p95 0.2 s → 3.1 s from 23:55:10\nlatency p95, in s, step 60 s\n{service=\"cart\"}: min 0.2 median 0.3 max 3.1\n    23:40:00=0.2 23:50:00=0.2 23:55:00=0.9 00:00:00=3.1 00:10:00=3 00:15:00=0.6 00:25:00=0.2",
+            "patterns from logs · 2 patterns\nnew 310x error [mail] first 00:02:20 last 00:14:01: mailbox full",
+        ];
+        let shown = (1..).map(EvidenceId).zip(shown.map(str::to_owned)).collect();
+        let claims = check_claims(statement, &shown).claims;
+        assert_eq!(claims.len(), 1, "{statement}");
+        claims.iter().all(|c| c.state == ClaimState::Supported)
+    }
+
+    #[test]
+    fn checks_the_order_of_two_events_and_the_time_between_them() {
+        for right in [
+            "CartErrors fired before QueueLong did [E1].",
+            "QueueLong went off only after CartErrors [E1].",
+            "Cart 3.9.0 was deployed about seven minutes before CartErrors fired [E1][E2].",
+            "The batch of mail was raised after the deploy of cart 3.9.0 [E2].",
+            "After the deploy of cart 3.9.0, CartErrors fired [E1][E2].",
+            "The mailbox was full before kim rolled cart back [E2][E4].",
+            "CartErrors fired before midnight, and cart recovered after the rollback by kim [E1][E2].",
+            // It cannot be known which of both this is about, or that it began.
+            "The second change came before the first [E2].",
+            "The last mailbox was full before CartErrors fired [E1][E4].",
+        ] {
+            assert!(holds(right), "{right}");
+        }
+        for wrong in [
+            "CartErrors fired later than QueueLong [E1].",
+            "QueueLong was firing ahead of CartErrors [E1].",
+            "Cart 3.9.0 was deployed after CartErrors had fired [E1][E2].",
+            "Cart 3.9.0 was deployed twenty minutes before CartErrors fired [E1][E2].",
+            "After the rollback of cart by kim, the batch of mail was raised [E2].",
+            "kim rolled cart back before the mailbox was full [E2][E4].",
+            "CartErrors fired before 23:51:05 [E1][E2].",
+        ] {
+            assert!(!holds(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn checks_which_way_and_at_which_time_a_series_has_the_values() {
+        for right in [
+            "Latency went from 0.2 s to 3.1 s between 23:50 and 00:00 [E3].",
+            "Latency was 3.1 s at 00:00 [E3].",
+            "Latency came down to 0.6 s by 00:15 [E3].",
+            "Latency was back to 0.2 s at 00:25 [E3].",
+        ] {
+            assert!(holds(right), "{right}");
+        }
+        for wrong in [
+            "Latency went from 3.1 s to 0.2 s between 23:50 and 00:00 [E3].",
+            "Latency eased off, from 3.1 s to 0.9 s, after 23:55 [E3].",
+            "Latency was 3.1 s at 23:50 [E3].",
+            "Latency reached 3000 ms by 23:50 [E3].",
+            "Latency dropped to 3.1 s by 00:00 [E3].",
+        ] {
+            assert!(!holds(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn reads_days_with_their_times_and_times_of_other_places() {
+        for right in [
+            "On Wed 5 Aug, 00:12:10 kim rolled back cart [E2].",
+            "On 4 August at 23:51:05Z cart 3.9.0 was deployed [E2].",
+            "kim rolled cart back at 00:12:10 UTC, 09:12 in Tokyo (JST) [E2].",
+            "Cart 3.9.0 was deployed at 07:51:05 pm in New York (EDT) [E2].",
+            "Cart 3.9.0 was deployed at 23:51 UTC, in Berlin that was 01:51 [E2].",
+            "The log of mail was full from 00:02:20 to 00:14:01, and 21 minutes passed from the deploy at 23:51:05 to the rollback [E2][E4].",
+        ] {
+            assert!(holds(right), "{right}");
+        }
+        for wrong in [
+            "On 4 August at 00:12:10 kim rolled back cart [E2].",
+            "kim rolled cart back at 00:12:10 UTC, 09:40 in Tokyo (JST) [E2].",
+            "Cart 3.9.0 was deployed at 08:51:05 pm in New York (EDT) [E2].",
+        ] {
+            assert!(!holds(wrong), "{wrong}");
         }
     }
 

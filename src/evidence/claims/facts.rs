@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Fault;
-use super::quantities::{Clock, Day, Dimension, Quantity, Unit, all_quantities, clocks, days, quantities, unit_of};
+use super::directions::{FROM_TO, at_another_time, from_to, wrong_direction};
+use super::events::{Event, events, wrong_order};
+use super::quantities::{Clock, Day, Dimension, Quantity, Unit, all_quantities, clocks, day_ranges, days, quantities, unit_of};
 use super::series::{Course, Direction, courses};
 use super::words::{Words, pattern, words};
 use crate::incident::ClaimKind;
@@ -23,15 +25,20 @@ pub(super) struct Facts {
     ranges: Vec<(f64, f64, Option<Unit>)>,
     clocks: Vec<Clock>,
     days: Vec<Day>,
-    courses: Vec<Course>,
+    pub(super) courses: Vec<Course>,
+    events: Vec<Event>,
+    /// Times that the item gives with their day.
+    stamps: Vec<(Day, f64)>,
+    /// The unit of the samples.
+    pub(super) unit: Option<Unit>,
     /// The change that the summary states: `1 → 20`.
-    change: Option<(f64, f64)>,
+    pub(super) change: Option<(f64, f64)>,
     /// How many series, alerts or lines it has.
     counts: BTreeSet<usize>,
     /// The values of its labels, in lower case.
     entities: BTreeSet<String>,
     /// The direction and the count of each log pattern.
-    patterns: Vec<(Direction, f64)>,
+    pub(super) patterns: Vec<(Direction, f64)>,
 }
 
 /// The head of a metric: `latency p95, in s, alert threshold 0.8, step 5 s`.
@@ -86,6 +93,9 @@ impl Facts {
             clocks: clocks(text),
             days: days(text),
             courses: courses(text),
+            events: events(text),
+            stamps: stamps(text),
+            unit,
             change,
             counts: counts.into(),
             entities: LABEL.captures_iter(text).filter_map(|c| Some(c.name("v")?.as_str().to_lowercase())).collect(),
@@ -187,7 +197,9 @@ pub(super) fn contradiction(statement: &str, items: &[&Facts]) -> Option<Fault> 
         .or_else(|| wrong_time(&rest, items))
         .or_else(|| wrong_figure(&rest, items))
         .or_else(|| wrong_name(&rest, items))
+        .or_else(|| at_another_time(&rest, items))
         .or_else(|| wrong_direction(&rest, items))
+        .or_else(|| wrong_order(&rest, &items.iter().flat_map(|i| i.events.iter()).collect::<Vec<_>>()))
 }
 
 // Quotations
@@ -287,12 +299,26 @@ fn wrong_day(statement: &str, items: &[&Facts]) -> Option<Fault> {
     Some(Fault::new(ClaimKind::Time, format!("No cited item names the day {year}{:02}-{:02}.", wrong.month, wrong.day)))
 }
 
+/// Times that are given with their day, such as `2026-11-17T16:48:29Z`.
+static STAMP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?"));
+
+fn stamps(text: &str) -> Vec<(Day, f64)> {
+    let stamp = |m: regex::Match<'_>| Some((*days(m.as_str()).first()?, clocks(m.as_str()).first()?.secs));
+    STAMP.find_iter(text).filter_map(stamp).collect()
+}
+
+/// A time at a place, or in another zone: `01:40 in Berlin`, `11:55 (JST)`, `8:20 Pacific time`.
+static LOCAL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\bin (?P<place>[A-Z]\w+(?: [A-Z]\w+)?)(?:,? (?:that|this|it|which) (?:was|is)| \([A-Z]{2,4}\)|, at \d{1,2}:)|\b(?P<wide>Pacific|Eastern|Central|Mountain|Atlantic) (?:standard |daylight )?time\b|\blocal time\b|\([A-Z]{1,3}T\)",
+    )
+});
+
 fn wrong_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    clocks(statement).into_iter().find_map(|clock| {
-        let approximate = is_approximate(statement, clock.at.start);
-        let slack = if approximate { 90.0 } else { 0.0 };
-        let known = items.iter().flat_map(|i| i.clocks.iter());
-        let holds = known.into_iter().any(|k| {
+    let said = clocks(statement);
+    let holds = |clock: &Clock| {
+        let slack = if is_approximate(statement, clock.at.start) { 90.0 } else { 0.0 };
+        items.iter().flat_map(|i| i.clocks.iter()).any(|k| {
             let difference = k.secs - clock.secs;
             if clock.has_seconds && k.has_seconds {
                 difference.abs() <= slack + 0.5
@@ -300,12 +326,34 @@ fn wrong_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
                 // A time without seconds holds for its minute, and for the half minute that rounds up to it.
                 (-30.5 - slack..60.0 + slack).contains(&difference)
             }
-        });
-        (!holds).then(|| {
-            let written = statement.get(clock.at.clone()).unwrap_or("").trim();
-            Fault::new(ClaimKind::Time, format!("The time {written} is in no cited item."))
         })
-    })
+    };
+    // The same time on the clocks of another place: zones differ by quarters of an hour.
+    let is_local = |clock: &Clock| {
+        let differs = |other: &Clock| ((other.secs - clock.secs).rem_euclid(900.0) < 60.0) && holds(other);
+        LOCAL.is_match(statement) && said.iter().any(|other| other.at != clock.at && differs(other))
+    };
+    let wrong = said.iter().find(|clock| !holds(clock) && !is_local(clock));
+    if let Some(clock) = wrong {
+        let written = statement.get(clock.at.clone()).unwrap_or("").trim();
+        return Some(Fault::new(ClaimKind::Time, format!("The time {written} is in no cited item.")));
+    }
+    on_another_day(statement, &said, items)
+}
+
+/// A fault if every item that gives the time with a day gives another day than the statement.
+fn on_another_day(statement: &str, said: &[Clock], items: &[&Facts]) -> Option<Fault> {
+    let day = days(statement);
+    let ([clock], [day]) = (said, day.as_slice()) else { return None };
+    let zone = statement.get(clock.at.clone())?.trim_end_matches("UTC").trim_end_matches("GMT").trim_end_matches('Z');
+    if LOCAL.is_match(statement) || zone.contains(|c: char| c.is_alphabetic() || c == '+') {
+        return None;
+    }
+    let at_that_time: Vec<&Day> =
+        items.iter().flat_map(|i| i.stamps.iter()).filter(|(_, secs)| (secs - clock.secs).abs() < 60.0).map(|(d, _)| d).collect();
+    let is_other = |d: &&Day| (d.month, d.day) != (day.month, day.day);
+    (!at_that_time.is_empty() && at_that_time.iter().all(is_other))
+        .then(|| Fault::new(ClaimKind::Time, "The cited evidence has this time on another day."))
 }
 
 // Figures
@@ -476,7 +524,9 @@ fn follows(statement: &str, figure: &Quantity, items: &[&Facts], fits: &dyn Fn(f
         // A minute more or less is what people mean by whole minutes.
         let slack = if factor >= 60.0 && figure.decimals == 0 { 0.5 } else { 0.0 };
         let close = |d: f64| fits(d) || (d - figure.value).abs() <= slack;
-        if pairs(&times).any(|(a, b)| close((a - b).abs() / factor)) {
+        // A night goes past midnight.
+        let apart = |a: f64, b: f64| [(a - b).abs(), 86_400.0 - (a - b).abs()];
+        if pairs(&times).any(|(a, b)| apart(a, b).into_iter().any(|secs| close(secs / factor))) {
             return true;
         }
     }
@@ -532,7 +582,7 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[\p{L}\p{N}_][\p{L}\p{
 
 /// Capitalised words that name no one: products, protocols, weekdays and the like.
 static WELL_KNOWN: Words = words!(
-    "linux windows android ios iphone ipad macos postgres postgresql mysql mariadb redis kafka kubernetes docker nginx apache haproxy envoy istio prometheus alertmanager grafana loki tempo elasticsearch opensearch mongodb cassandra rabbitmq zookeeper etcd java python node go rust php ruby http https tls ssl dns tcp udp sql aws gcp azure s3 ec2 iam cdn api slack pagerduty github gitlab jenkins terraform helm ansible monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november december europe asia america i utc"
+    "linux windows android ios iphone ipad macos postgres postgresql mysql mariadb redis kafka kubernetes docker nginx apache haproxy envoy istio prometheus alertmanager grafana loki tempo elasticsearch opensearch mongodb cassandra rabbitmq zookeeper etcd java python node go rust php ruby http https tls ssl dns tcp udp sql aws gcp azure s3 ec2 iam cdn api slack pagerduty github gitlab jenkins terraform helm ansible mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november december europe asia america i utc"
 );
 
 fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
@@ -560,8 +610,12 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
     }
     let text = CODE.replace_all(statement, " ");
     let text = text.replace(['*', '_'], if text.contains("**") { "" } else { "_" });
-    let taken: Vec<Range<usize>> =
-        quantities(&text).into_iter().map(|q| q.at).chain(clocks(&text).into_iter().map(|c| c.at)).collect();
+    let local = LOCAL.captures_iter(&text).filter_map(|c| c.name("place").or_else(|| c.name("wide"))).map(|m| m.range());
+    let taken: Vec<Range<usize>> = (quantities(&text).into_iter().map(|q| q.at))
+        .chain(clocks(&text).into_iter().map(|c| c.at))
+        .chain(day_ranges(&text))
+        .chain(local)
+        .collect();
     let mut begins = true;
     for found in WORD.find_iter(&text) {
         let word = found.as_str();
@@ -665,197 +719,4 @@ fn spelled_otherwise(item: &Facts, name: &str) -> bool {
     }
     let stem = super::subject::stem(name);
     stem.len() >= 4 && text.contains(&stem)
-}
-
-// Directions
-
-static UP: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:rose|rises|risen|rising|increas(?:ed|es|ing)|climb(?:ed|s|ing)|grew|grows|grown|growing|went up|going up|kept going up|jump(?:ed|s)|spik(?:ed|es)|surg(?:ed|es)|soared|doubled|tripled|trebled|quadrupled|multiplied|shot up|ramped up|picked up|crept up|edged up|higher than|exceeded its|worsened|built up|piled up|accumulated|ballooned|exploded|swelled|peaked|skyrocketed|(?:trend|head|mov)(?:ed|ing)? (?:up|upwards?)|on the (?:rise|increase|up)|upwards? trend|(?:a|an|the|another|further|sharp|steep|steady|marked|slight|sudden|strong|continued) (?:rise|increase|jump|spike|surge|growth|climb|uptick|upswing) (?:in|of)|more and more)\b",
-    )
-});
-static DOWN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:fell|falls|fallen|falling|dropp?ed|drops|dropping|decreas(?:ed|es|ing)|declin(?:ed|es|ing)|went down|going down|c(?:ame|ome|oming) down|shrank|shrunk|shrinking|sank|sunk|sinking|plunged|plummeted|halved|dipped|diminished|diminishing|collapsed|slumped|lower than|eased|easing|subsided|subsiding|reced(?:ed|ing)|dwindl(?:ed|ing)|tapered off|tailed off|crept down|edged down|(?:trend|head|mov)(?:ed|ing)? (?:down|downwards?)|on the (?:decline|decrease|wane)|downwards? trend|(?:a|an|the|another|further|sharp|steep|steady|marked|slight|sudden|strong|continued) (?:fall|decrease|drop|dip|decline|reduction|slump|plunge|collapse) (?:in|of)|fewer and fewer|less and less)\b",
-    )
-});
-static FLAT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b",
-    )
-});
-static NEGATED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)\b(?:never|not|n't|no|nor|without|neither|hardly|barely|instead of|rather than)\b"));
-
-/// A fault if every series of the items that decides it goes this way after the time that the statement names.
-fn has_gone(direction: Direction, statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let times: Vec<f64> = clocks(statement).iter().map(|c| c.secs).collect();
-    let found: Vec<Direction> = items.iter().flat_map(|i| i.courses.iter()).filter_map(|c| c.direction(&times)).collect();
-    let all = !found.is_empty() && !times.is_empty() && found.iter().all(|d| *d == direction);
-    all.then(|| Fault::new(ClaimKind::Direction, "The cited evidence says the opposite."))
-}
-
-/// The direction of "improved" and "worsened", which follows from what is measured.
-fn better_or_worse(statement: &str) -> Option<Direction> {
-    let lower = statement.to_lowercase();
-    let any = |words: &[&str]| words.iter().any(|w| lower.contains(w));
-    let better = any(&["improved", "got better", "faster", "sped up", "quicker"]);
-    if !better && !any(&["worsened", "deteriorated", "got worse", "slower", "slowed", "degraded"]) {
-        return None;
-    }
-    let rises = if any(&[
-        "latency", "error", "failure", "lag", "loss", "throttl", "usage", "restarts", "time", "faster", "slow", "sped up",
-        "quicker",
-    ]) {
-        !better
-    } else if any(&["hit ratio", "hit rate", "success", "throughput", "conversion", "availability"]) {
-        better
-    } else {
-        return None;
-    };
-    Some(if rises { Direction::Up } else { Direction::Down })
-}
-
-static BACK: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:recover(?:ed|s|ing|y)?|return(?:ed|s|ing)?|back (?:to|at|down|up)|came back|normali[sz]ed|resumed|restored|reset|again|then|before (?:falling|rising|dropping|climbing)|from a peak|after (?:peaking|rising|falling))\b",
-    )
-});
-
-fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let said: Vec<Direction> = [(&UP, Direction::Up), (&DOWN, Direction::Down), (&FLAT, Direction::Flat)]
-        .into_iter()
-        .filter(|(words, _)| words.is_match(statement))
-        .map(|(_, d)| d)
-        .collect();
-    let denies = NEGATED.is_match(statement) && !FLAT.is_match(statement);
-    let said = match better_or_worse(statement) {
-        // What has not improved has not gone the better way.
-        Some(better) if said.is_empty() && denies => return has_gone(better, statement, items),
-        Some(direction) if said.is_empty() => vec![direction],
-        _ => said,
-    };
-    let said = match said.as_slice() {
-        [one] => *one,
-        // "did not rise" holds a word of each.
-        several if several.contains(&Direction::Flat) && several.len() == 2 => Direction::Flat,
-        _ => return None,
-    };
-    let fault = |is: &str| Some(Fault::new(ClaimKind::Direction, format!("The cited evidence {is}.")));
-    // What is said to return went both ways, and what never rose above something may have risen.
-    if denies || BACK.is_match(statement) && said != Direction::Flat && clocks(statement).len() < 2 {
-        return None;
-    }
-    // A sentence about many items has many movements.
-    if items.len() > 2 {
-        return None;
-    }
-    let said = compared(said, statement);
-    if let Some((from, to)) = from_to(statement) {
-        if is_reversed(from, to, items) {
-            return fault("goes from the second value to the first");
-        }
-        return match said {
-            Direction::Up if to < from => fault("goes down here"),
-            Direction::Down if to > from => fault("goes up here"),
-            _ => None,
-        };
-    }
-    let figures = quantities(statement);
-    let pattern =
-        items.iter().flat_map(|i| i.patterns.iter()).find(|(_, count)| figures.iter().any(|q| q.value == *count && *count > 9.0));
-    match (pattern.map(|(d, _)| *d), said) {
-        (Some(Direction::Up), Direction::Down) => return fault("has more such lines than before"),
-        (Some(Direction::Down), Direction::Up) => return fault("has fewer such lines than before"),
-        _ => {}
-    }
-    let mut times: Vec<f64> = clocks(statement).iter().map(|c| c.secs).collect();
-    // A value that fell to something by a time did so since the start.
-    if times.len() == 1 && BY_TIME.is_match(statement) {
-        times.push(f64::NEG_INFINITY);
-    }
-    let lower = statement.to_lowercase();
-    let all: Vec<&Course> = items.iter().flat_map(|i| i.courses.iter()).collect();
-    let values = |c: &Course| -> Vec<String> {
-        c.labels.trim_matches(['{', '}']).split(',').filter_map(|pair| pair.split_once('=')).map(|(_, v)| v.to_owned()).collect()
-    };
-    let named: Vec<&Course> =
-        all.iter().copied().filter(|c| values(c).iter().any(|v| v.len() > 1 && lower.contains(v.as_str()))).collect();
-    // The one that is named first is what the sentence is about.
-    let first_at = |c: &Course| values(c).iter().filter(|v| v.len() > 1).filter_map(|v| lower.find(v.as_str())).min();
-    let first = named.iter().filter_map(|c| first_at(c)).min();
-    let named: Vec<&Course> = named.into_iter().filter(|c| first_at(c) == first).collect();
-    let chosen = if named.is_empty() { all } else { named };
-    let directions: Vec<Direction> = chosen.iter().filter_map(|c| c.direction(&times)).collect();
-    if directions.len() * 2 < chosen.len() || directions.is_empty() || directions.contains(&said) {
-        // Without samples that decide it, the summary's change does.
-        let change =
-            items.iter().find_map(|i| i.change).filter(|_| directions.is_empty() && times.is_empty() && items.len() == 1);
-        return match (change, said) {
-            (Some((from, to)), Direction::Up) if to < from * 0.9 => fault("goes down"),
-            (Some((from, to)), Direction::Down) if to > from * 1.1 => fault("goes up"),
-            (Some((from, to)), Direction::Flat) if (to - from).abs() > from.abs().max(to.abs()) * 0.3 && figures.is_empty() => {
-                fault("changes")
-            }
-            _ => None,
-        };
-    }
-    match directions.first() {
-        Some(Direction::Up) => fault("goes up there"),
-        Some(Direction::Down) => fault("goes down there"),
-        Some(Direction::Flat) => fault("does not change there"),
-        None => None,
-    }
-}
-
-/// Whether a series of the items goes from the second value to the first, and none goes the way of the statement.
-fn is_reversed(from: f64, to: f64, items: &[&Facts]) -> bool {
-    let courses = || items.iter().flat_map(|i| i.courses.iter());
-    // A statement may have another unit than the samples.
-    let scales = [1.0, 1000.0, 0.001, 100.0, 0.01];
-    from != to
-        && scales.iter().any(|s| courses().any(|c| c.goes_from_to(to * s, from * s)))
-        && !scales.iter().any(|s| courses().any(|c| c.goes_from_to(from * s, to * s)))
-}
-
-static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(?P<a>\d{1,2}:\d{2}(?::\d{2})?)\D.{0,60}\b(?:higher|lower|more|fewer|less|larger|smaller)\b.{0,30}?\bthan (?:it (?:was|had been) )?(?:at |around |about )*(?P<b>\d{1,2}:\d{2}(?::\d{2})?)",
-    )
-});
-
-/// The direction that a comparison of two times says. "At 09:10 it was higher than at 09:20" says that it fell.
-fn compared(said: Direction, statement: &str) -> Direction {
-    let at = |c: &regex::Captures<'_>, name: &str| c.name(name).and_then(|m| clocks(m.as_str()).first().map(|k| k.secs));
-    let is_backwards =
-        COMPARED.captures(statement).is_some_and(|c| at(&c, "a").zip(at(&c, "b")).is_some_and(|(first, second)| first < second));
-    match said {
-        Direction::Up if is_backwards => Direction::Down,
-        Direction::Down if is_backwards => Direction::Up,
-        other => other,
-    }
-}
-
-static BY_TIME: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:(?:to|at) [\d.,]+ ?[%\p{L}/]*(?: \w+){0,3} (?:at|by|until)|by|until|stood at [\d.,]+ ?%? at) (?:about |around )?\d{1,2}:\d{2}",
-    )
-});
-static FROM_TO: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\bfrom (?:about |around |roughly |under |over |nearly |almost |~)?(?P<from>\d[\d,]*(?:\.\d+)?)(?P<u1>[^\d→]{0,24}?) (?:to|→) (?:about |around |roughly |under |over |nearly |almost |more than |~)?(?P<to>\d[\d,]*(?:\.\d+)?)(?P<u2> ?[%\p{L}/]*)",
-    )
-});
-
-/// The values of `from A to B`, if both have the same unit.
-fn from_to(statement: &str) -> Option<(f64, f64)> {
-    let c = FROM_TO.captures(statement)?;
-    let found = quantities(statement);
-    let at = |name: &str| c.name(name).and_then(|m| found.iter().find(|q| q.at.start == m.start()));
-    let (from, to) = (at("from")?, at("to")?);
-    match (from.unit, to.unit) {
-        (Some(a), Some(b)) if a.dimension == b.dimension => Some((from.value * a.factor, to.value * b.factor)),
-        (None, _) | (_, None) => Some((from.value, to.value)),
-        _ => None,
-    }
 }

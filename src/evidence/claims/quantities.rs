@@ -81,7 +81,7 @@ static NOUN_RATE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?(?: ?(?P<half>[ap]\.?m\.?)\b)?(?: ?(?P<zone>Z\b|UTC[+-]\d{1,2}|UTC\b|GMT\b|[+-]\d{2}:?\d{2}\b|[A-Z]{1,2}[SD]T\b|CES?T\b|EES?T\b|WES?T\b|BST\b|IST\b|JST\b|SGT\b))?",
+        r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?(?: ?(?P<half>[ap]\.?m\.?)\b)?(?:(?: in [A-Z]\w+(?: [A-Z]\w+)? \(| ?\(?)(?P<zone>Z\b|UTC[+-]\d{1,2}|UTC\b|GMT\b|[+-]\d{2}:?\d{2}\b|[A-Z]{1,2}[SD]T\b|CES?T\b|EES?T\b|WES?T\b|BST\b|IST\b|JST\b|SGT\b))?",
     )
 });
 static ISO_DAY: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"));
@@ -207,12 +207,7 @@ fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
     if !text.bytes().any(|b| b.is_ascii_digit()) {
         return Vec::new();
     }
-    let taken: Vec<Range<usize>> = clocks(text)
-        .into_iter()
-        .map(|c| c.at)
-        .chain(ISO_DAY.find_iter(text).map(|m| m.range()))
-        .chain(WRITTEN_DAY.find_iter(text).map(|m| m.range()))
-        .collect();
+    let taken: Vec<Range<usize>> = clocks(text).into_iter().map(|c| c.at).chain(day_ranges(text)).collect();
     let mut out: Vec<Quantity> = Vec::new();
     for found in NUMBER.find_iter(text) {
         if taken.iter().any(|t| t.contains(&found.start())) || !also_in_names && is_in_name(text, found.start(), found.end()) {
@@ -362,6 +357,11 @@ fn offset_hours(zone: &str) -> f64 {
         "PDT" => -7.0,
         _ => 0.0,
     }
+}
+
+/// Where days are in a text.
+pub(super) fn day_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
+    ISO_DAY.find_iter(text).chain(WRITTEN_DAY.find_iter(text)).map(|m| m.range())
 }
 
 /// The days in a text.

@@ -110,9 +110,49 @@ impl Course {
         f64::midpoint(point.1, point.2)
     }
 
+    /// A time of day in the window, which may go past midnight.
+    fn in_window(&self, secs: f64) -> f64 {
+        let first = self.points.first().map_or(0.0, |p| p.0);
+        if secs < first - 60.0 && secs.is_finite() { secs + 86_400.0 } else { secs }
+    }
+
     /// The value at a time; `None` before the first sample.
     fn at(&self, secs: f64) -> Option<f64> {
         self.points.iter().rev().find(|p| p.0 <= secs).map(Self::middle)
+    }
+
+    /// Whether the value goes this way until a time, from some time before. `None` if the samples do not decide it.
+    pub(super) fn goes_until(&self, direction: Direction, secs: f64) -> Option<bool> {
+        let until = self.in_window(secs);
+        let behind = self.points.partition_point(|p| p.0 <= until);
+        // Samples may be far apart, so the one after the time counts as well.
+        let ends = self.points.get(behind.checked_sub(1)?..(behind + 1).min(self.points.len()))?.iter().map(Self::middle);
+        let before = self.points.get(..behind)?.iter().map(Self::middle);
+        let least = (self.max - self.min) * 0.12;
+        match direction {
+            Direction::Up => before.reduce(f64::min).zip(ends.reduce(f64::max)).map(|(low, end)| end - low > least),
+            Direction::Down => before.reduce(f64::max).zip(ends.reduce(f64::min)).map(|(high, end)| high - end > least),
+            Direction::Flat => None,
+        }
+    }
+
+    /// Whether the course has a value at any time, and whether it has it about a time: between the samples around it. `None`
+    /// if it has no samples around that time.
+    pub(super) fn has_value(&self, value: f64, secs: f64) -> Option<(bool, bool)> {
+        let slack = value.abs() * 0.06;
+        let holds = |(low, high): (f64, f64)| low - slack <= value && value <= high + slack;
+        let around = |n: usize| {
+            let near = self.points.get(n.saturating_sub(1)..(n + 2).min(self.points.len()))?;
+            Some((
+                near.iter().map(|p| p.1).fold(f64::INFINITY, f64::min),
+                near.iter().map(|p| p.2).fold(f64::NEG_INFINITY, f64::max),
+            ))
+        };
+        let first = self.points.first()?.0;
+        let secs = self.in_window(secs);
+        let last = self.points.last().filter(|last| last.0 + 60.0 >= secs && secs + 60.0 >= first)?;
+        let n = self.points.iter().rposition(|p| p.0 <= secs.min(last.0)).unwrap_or(0);
+        Some((self.points.iter().any(|p| holds((p.1, p.2))), around(n).is_some_and(holds)))
     }
 
     /// Whether the course has a value like the first of these, and later one like the second.
@@ -136,9 +176,7 @@ impl Course {
         if self.is_steady() {
             return Some(Direction::Flat);
         }
-        // A window that goes past midnight has times of the next day.
-        let first = self.points.first().map_or(0.0, |p| p.0);
-        let times: Vec<f64> = times.iter().map(|t| if *t < first - 60.0 && t.is_finite() { t + 86_400.0 } else { *t }).collect();
+        let times: Vec<f64> = times.iter().map(|t| self.in_window(*t)).collect();
         let range = self.max - self.min;
         let between = |a: f64, b: f64| {
             if (b - a).abs() <= range * 0.12 {

@@ -34,7 +34,7 @@ pub(super) fn is_common(word: &str) -> bool {
 }
 
 /// The terms of a text: words by their stem, parts of names, and figures of at least two digits.
-fn terms(text: &str) -> BTreeSet<String> {
+pub(super) fn terms(text: &str) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     for word in text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | ',' | ':' | '%')) {
         let word = word.trim_matches(['.', ',', ':', '%']);
