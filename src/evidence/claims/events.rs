@@ -22,7 +22,14 @@ pub(super) struct Event {
     secs: f64,
     /// Whether the item says when it began and nothing of when it ended.
     is_beginning: bool,
-    terms: BTreeSet<String>,
+    line: String,
+}
+
+impl Event {
+    /// The words that describe it.
+    fn terms(&self) -> BTreeSet<String> {
+        terms(&self.line).into_iter().filter(|t| !t.contains(':')).collect()
+    }
 }
 
 /// The least sum of shares that a description and its event have in common, where a word counts by how few events have it, and
@@ -65,21 +72,20 @@ pub(super) fn events(text: &str) -> Vec<Event> {
         }
         let from = if is_beginning { SINCE.find(line).or_else(|| ONSET.find(line))?.end().saturating_sub(3) } else { 0 };
         let clock = clocks(line).into_iter().find(|c| c.at.end > from)?;
-        let terms: BTreeSet<String> = terms(line).into_iter().filter(|t| !t.contains(':')).collect();
-        Some(Event { secs: clock.secs, is_beginning, terms })
+        Some(Event { secs: clock.secs, is_beginning, line: line.to_owned() })
     };
     text.lines().enumerate().filter_map(dated).collect()
 }
 
 /// The time of what a part of a sentence describes; `None` unless exactly one event fits.
-fn time_of(part: &str, events: &[&Event]) -> Option<(f64, f64)> {
+fn time_of(part: &str, events: &[(&Event, BTreeSet<String>)]) -> Option<(f64, f64)> {
     if let [Clock { secs, has_seconds, .. }] = clocks(part).as_slice() {
         return Some((*secs, if *has_seconds { 0.0 } else { 60.0 }));
     }
     let wanted = terms(part);
-    let share = |term: &String| 1.0 / events.iter().filter(|e| e.terms.contains(term)).count().max(1) as f64;
-    let mut scores: Vec<(f64, &Event)> =
-        events.iter().map(|e| (wanted.iter().filter(|t| e.terms.contains(*t)).map(share).sum(), *e)).collect();
+    let share = |term: &String| 1.0 / events.iter().filter(|(_, terms)| terms.contains(term)).count().max(1) as f64;
+    let shared = |terms: &BTreeSet<String>| wanted.iter().filter(|t| terms.contains(*t)).map(share).sum();
+    let mut scores: Vec<(f64, &Event)> = events.iter().map(|(event, terms)| (shared(terms), *event)).collect();
     scores.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (best, event) = scores.first()?;
     let is_clear = *best >= LEAST_SHARED && scores.get(1).is_none_or(|(other, _)| *other <= best * MOST_OF_ANOTHER);
@@ -94,9 +100,10 @@ fn later_by(first: f64, second: f64) -> f64 {
 
 /// A fault if two events that a statement names happened in the other order, or with another time between them.
 pub(super) fn wrong_order(statement: &str, events: &[&Event]) -> Option<Fault> {
-    if events.is_empty() {
+    if events.is_empty() || !ORDER.is_match(statement) {
         return None;
     }
+    let events: Vec<(&Event, BTreeSet<String>)> = events.iter().map(|e| (*e, e.terms())).collect();
     ORDER.captures_iter(statement).find_map(|c| {
         let whole = c.get(0)?;
         let ends = |c: char| matches!(c, '.' | ';' | ',' | '(' | ')' | '|' | ':');
@@ -126,7 +133,7 @@ pub(super) fn wrong_order(statement: &str, events: &[&Event]) -> Option<Fault> {
         if DENIED.is_match(first) || clocks(first).len() == 1 && clocks(second).len() == 1 {
             return None;
         }
-        let ((at_first, first_slack), (at_second, second_slack)) = (time_of(first, events)?, time_of(second, events)?);
+        let ((at_first, first_slack), (at_second, second_slack)) = (time_of(first, &events)?, time_of(second, &events)?);
         let lead = later_by(at_first, at_second) * if c.name("later").is_some() { -1.0 } else { 1.0 };
         let slack = SLACK + first_slack.max(second_slack);
         if lead < -slack {
