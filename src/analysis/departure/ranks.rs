@@ -10,8 +10,6 @@ const MIN_BINNED: usize = 64;
 const BINS: usize = 256;
 /// Number of results kept in parallel: with a single one, each operation would wait for the one before.
 const LANES: usize = 8;
-/// The same where three results are kept, which would not fit into the registers otherwise.
-const FEW_LANES: usize = 4;
 
 /// Finite values in time order, and their bounds.
 #[derive(Default)]
@@ -24,25 +22,10 @@ pub(super) struct Values {
 impl Values {
     /// The values of points; `None` if one of them is not finite.
     pub(super) fn of(points: &[Point]) -> Option<Self> {
-        let (chunks, rest) = points.as_chunks::<FEW_LANES>();
-        let mut all = Vec::with_capacity(points.len());
-        let (mut low, mut high) = ([f64::INFINITY; FEW_LANES], [f64::NEG_INFINITY; FEW_LANES]);
-        // Stays 0 unless a value is not finite: checked at the end, so that the compiler can take several values at a time.
-        let mut poison = [0.0; FEW_LANES];
-        for chunk in chunks {
-            let values = chunk.map(|(_, v)| v);
-            for (((v, low), high), poison) in values.iter().zip(&mut low).zip(&mut high).zip(&mut poison) {
-                *low = if v < low { *v } else { *low };
-                *high = if v > high { *v } else { *high };
-                *poison += v * 0.0;
-            }
-            all.extend_from_slice(&values);
-        }
-        all.extend(rest.iter().map(|(_, v)| *v));
-        let is_finite = poison.iter().all(|p| *p == 0.0) && rest.iter().all(|(_, v)| v.is_finite());
-        let rest = || rest.iter().map(|(_, v)| *v);
-        let low = low.into_iter().chain(rest()).fold(f64::INFINITY, f64::min);
-        let high = high.into_iter().chain(rest()).fold(f64::NEG_INFINITY, f64::max);
+        let all: Vec<f64> = points.iter().map(|(_, v)| *v).collect();
+        // Counting without an early exit lets the compiler check many values at a time.
+        let is_finite = all.iter().filter(|v| !v.is_finite()).count() == 0;
+        let (low, high) = bounds(&all);
         is_finite.then_some(Self { all, low, high })
     }
 }

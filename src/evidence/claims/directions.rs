@@ -7,9 +7,9 @@ use regex::Regex;
 
 use super::Fault;
 use super::facts::Facts;
-use super::quantities::{clocks, quantities};
+use super::quantities::{Dimension, Unit, clocks, from_to, quantities};
 use super::series::{Course, Direction};
-use super::words::pattern;
+use super::words::{NEGATED, pattern};
 use crate::incident::ClaimKind;
 
 static UP: LazyLock<Regex> = LazyLock::new(|| {
@@ -27,8 +27,6 @@ static FLAT: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b",
     )
 });
-static NEGATED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)\b(?:never|not|n't|no|nor|without|neither|hardly|barely|instead of|rather than)\b"));
 
 /// A fault if every series of the items that decides it goes this way after the time that the statement names.
 fn has_gone(direction: Direction, statement: &str, items: &[&Facts]) -> Option<Fault> {
@@ -188,29 +186,27 @@ fn wrong_way(statement: &str, items: &[&Facts]) -> Option<Fault> {
         .then(|| Fault::new(ClaimKind::Direction, "The cited evidence goes the other way then."))
 }
 
-/// A value right before a time: `4.6 s at 16:49`, `412 running threads by 15:30`.
+/// What is between a value and its time: `4.6 s at 16:49`, `412 running threads by 15:30`.
 static AT_TIME: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)^(?: [a-z][\w-]*){0,3} (?:at|by|as of) (?:about |around |roughly )?$"));
+    LazyLock::new(|| pattern(r"(?i)^(?: [a-z][\w-]*){0,3} (?:at|(?P<until>by)|as of) (?:about |around |roughly )?$"));
 
 /// A fault if a statement gives a value at a time at which every series that has this value has another one.
 pub(super) fn at_another_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
     let (said, times) = (quantities(statement), clocks(statement));
     said.iter().find_map(|figure| {
-        let clock =
-            times.iter().find(|clock| statement.get(figure.at.end..clock.at.start).is_some_and(|gap| AT_TIME.is_match(gap)))?;
-        let found: Vec<(bool, bool)> = items
-            .iter()
-            .flat_map(|i| i.courses.iter().map(move |c| (i.unit, c)))
-            .filter(|(unit, _)| {
-                unit.is_none_or(|u| figure.unit.is_none_or(|f| (f.dimension, f.is_rate) == (u.dimension, u.is_rate)))
-            })
-            .filter_map(|(unit, course)| {
-                let scale = match (figure.unit, unit) {
-                    (Some(figure), Some(unit)) => figure.factor / unit.factor,
-                    _ => 1.0,
-                };
-                course.has_value(figure.value * scale, clock.secs)
-            })
+        let (clock, until) = times.iter().find_map(|clock| {
+            let between = AT_TIME.captures(statement.get(figure.at.end..clock.at.start)?)?;
+            Some((clock, between.name("until").is_some()))
+        })?;
+        let scale = |unit: Option<Unit>| match (figure.unit, unit) {
+            (Some(a), Some(b)) => ((a.dimension, a.is_rate) == (b.dimension, b.is_rate)).then_some(a.factor / b.factor),
+            // Samples without a unit may be shares and counts.
+            (Some(a), None) => matches!(a.dimension, Dimension::Share | Dimension::Count).then_some(1.0),
+            (None, _) => Some(1.0),
+        };
+        let scaled = items.iter().filter_map(|i| Some((scale(i.unit)?, &i.courses)));
+        let found: Vec<(bool, bool)> = scaled
+            .flat_map(|(scale, courses)| courses.iter().filter_map(move |c| c.has_value(figure.value * scale, clock.secs, until)))
             .collect();
         let is_elsewhere = found.iter().any(|(anywhere, _)| *anywhere) && !found.iter().any(|(_, then)| *then);
         is_elsewhere.then(|| {
@@ -255,21 +251,3 @@ static BY_TIME: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:(?:to|at) [\d.,]+ ?[%\p{L}/]*(?: \w+){0,3} (?:at|by|until)|by|until|stood at [\d.,]+ ?%? at) (?:about |around )?\d{1,2}:\d{2}",
     )
 });
-pub(super) static FROM_TO: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\bfrom (?:about |around |roughly |under |over |nearly |almost |~)?(?P<from>\d[\d,]*(?:\.\d+)?)(?P<u1>[^\d→]{0,24}?) (?:to|→) (?:about |around |roughly |under |over |nearly |almost |more than |~)?(?P<to>\d[\d,]*(?:\.\d+)?)(?P<u2> ?[%\p{L}/]*)",
-    )
-});
-
-/// The values of `from A to B`, if both have the same unit.
-pub(super) fn from_to(statement: &str) -> Option<(f64, f64)> {
-    let c = FROM_TO.captures(statement)?;
-    let found = quantities(statement);
-    let at = |name: &str| c.name(name).and_then(|m| found.iter().find(|q| q.at.start == m.start()));
-    let (from, to) = (at("from")?, at("to")?);
-    match (from.unit, to.unit) {
-        (Some(a), Some(b)) if a.dimension == b.dimension => Some((from.value * a.factor, to.value * b.factor)),
-        (None, _) | (_, None) => Some((from.value, to.value)),
-        _ => None,
-    }
-}

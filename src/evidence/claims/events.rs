@@ -6,6 +6,7 @@
 //! events fit as well, the order is not checked.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -13,7 +14,7 @@ use regex::Regex;
 use super::Fault;
 use super::quantities::{Clock, Dimension, clocks, quantities};
 use super::subject::terms;
-use super::words::pattern;
+use super::words::{NEGATED, pattern};
 use crate::incident::ClaimKind;
 
 /// Something that an item dates.
@@ -60,8 +61,6 @@ static ORDER: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:(?P<earlier>ahead of|prior to|earlier than|before|preceded|(?:was|were) followed by)|(?P<later>later than|after|followed))\b",
     )
 });
-static DENIED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)(?:\b(?:never|not|no|nor|neither|instead|rather|if|unless|whether)\b|n't\b)"));
 
 /// The events of an item.
 pub(super) fn events(text: &str) -> Vec<Event> {
@@ -98,6 +97,37 @@ fn later_by(first: f64, second: f64) -> f64 {
     (second - first + DAY / 2.0).rem_euclid(DAY) - DAY / 2.0
 }
 
+/// Where a part of a sentence ends: at the next mark that is not inside a version or a time.
+fn end_of_part(text: &str) -> usize {
+    let is_mark = |c: char| matches!(c, '.' | ';' | ',' | '(' | ')' | '|' | ':');
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if is_mark(c) && !chars.peek().is_some_and(|(_, next)| next.is_alphanumeric()) {
+            return at;
+        }
+    }
+    text.len()
+}
+
+/// The descriptions on both sides of a word of order. At the start of a sentence, as in "after the deploy, errors rose", what
+/// follows the comma is the first.
+fn both_sides(statement: &str, word: Range<usize>) -> Option<(&str, &str)> {
+    let (before, behind) = (statement.get(..word.start)?, statement.get(word.end..)?);
+    let mut first = before;
+    while let Some(rest) = first.get(end_of_part(first) + 1..) {
+        first = rest;
+    }
+    let (mut second, rest) = behind.split_at_checked(end_of_part(behind))?;
+    if first.trim().is_empty() {
+        let rest = rest.get(1..)?;
+        first = rest.get(..end_of_part(rest))?;
+    }
+    if let Some(next) = ORDER.find(second) {
+        second = second.get(..next.start())?;
+    }
+    Some((first, second))
+}
+
 /// A fault if two events that a statement names happened in the other order, or with another time between them.
 pub(super) fn wrong_order(statement: &str, events: &[&Event]) -> Option<Fault> {
     if events.is_empty() || !ORDER.is_match(statement) {
@@ -105,32 +135,8 @@ pub(super) fn wrong_order(statement: &str, events: &[&Event]) -> Option<Fault> {
     }
     let events: Vec<(&Event, BTreeSet<String>)> = events.iter().map(|e| (*e, e.terms())).collect();
     ORDER.captures_iter(statement).find_map(|c| {
-        let whole = c.get(0)?;
-        let ends = |c: char| matches!(c, '.' | ';' | ',' | '(' | ')' | '|' | ':');
-        let end_of = |text: &str| -> usize {
-            let mut chars = text.char_indices().peekable();
-            while let Some((at, c)) = chars.next() {
-                // A point or a colon inside a version or a time does not end a part.
-                if ends(c) && !chars.peek().is_some_and(|(_, next)| next.is_alphanumeric()) {
-                    return at;
-                }
-            }
-            text.len()
-        };
-        let (before, behind) = (statement.get(..whole.start())?, statement.get(whole.end()..)?);
-        let mut from = 0;
-        while let Some(end) = before.get(from..).map(end_of).filter(|end| from + end < before.len()) {
-            from += end + 1;
-        }
-        let mut second = behind.get(..end_of(behind))?;
-        let mut first = before.get(from..)?;
-        if first.trim().is_empty() {
-            // "After the deploy, errors rose".
-            first = behind.get(second.len() + 1..)?;
-            first = first.get(..end_of(first))?;
-        }
-        second = ORDER.find(second).map_or(Some(second), |next| second.get(..next.start()))?;
-        if DENIED.is_match(first) || clocks(first).len() == 1 && clocks(second).len() == 1 {
+        let (first, second) = both_sides(statement, c.get(0)?.range())?;
+        if NEGATED.is_match(first) || clocks(first).len() == 1 && clocks(second).len() == 1 {
             return None;
         }
         let ((at_first, first_slack), (at_second, second_slack)) = (time_of(first, &events)?, time_of(second, &events)?);
@@ -139,11 +145,11 @@ pub(super) fn wrong_order(statement: &str, events: &[&Event]) -> Option<Fault> {
         if lead < -slack {
             return Some(Fault::new(ClaimKind::Time, "The cited evidence has these in the other order."));
         }
-        let span = quantities(first).pop().filter(|q| q.unit.is_some_and(|u| u.dimension == Dimension::Time && !u.is_rate))?;
+        let span = quantities(first).pop()?;
+        let unit = span.unit.filter(|u| u.dimension == Dimension::Time && !u.is_rate)?;
         let is_next = first.get(span.at.end..).is_some_and(|rest| rest.split_whitespace().count() <= 1);
-        let factor = span.unit.map_or(1.0, |u| u.factor);
-        let wanted = span.value * factor;
-        let is_off = (lead - wanted).abs() > slack.max(DURATION_SLACK * wanted).max(factor);
+        let wanted = span.value * unit.factor;
+        let is_off = (lead - wanted).abs() > slack.max(DURATION_SLACK * wanted).max(unit.factor);
         // One event cannot be apart from itself: it fits both descriptions.
         (is_next && is_off && lead.abs() >= 1.0)
             .then(|| Fault::new(ClaimKind::Time, format!("The cited evidence has {} s between these.", lead.max(0.0).round())))

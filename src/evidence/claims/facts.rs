@@ -7,9 +7,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Fault;
-use super::directions::{FROM_TO, at_another_time, from_to, wrong_direction};
+use super::directions::{at_another_time, wrong_direction};
 use super::events::{Event, events, wrong_order};
-use super::quantities::{Clock, Day, Dimension, Quantity, Unit, all_quantities, clocks, day_ranges, days, quantities, unit_of};
+use super::quantities::{
+    Clock, Day, Dimension, FROM_TO, Quantity, Unit, ZONE, all_quantities, clocks, day_ranges, days, from_to, quantities, unit_of,
+};
 use super::series::{Course, Direction, courses};
 use super::words::{Words, pattern, words};
 use crate::incident::ClaimKind;
@@ -309,9 +311,9 @@ fn stamps(text: &str) -> Vec<(Day, f64)> {
 
 /// A time at a place, or in another zone: `01:40 in Berlin`, `11:55 (JST)`, `8:20 Pacific time`.
 static LOCAL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"\bin (?P<place>[A-Z]\w+(?: [A-Z]\w+)?)(?:,? (?:that|this|it|which) (?:was|is)| \([A-Z]{2,4}\)|, at \d{1,2}:)|\b(?P<wide>Pacific|Eastern|Central|Mountain|Atlantic) (?:standard |daylight )?time\b|\blocal time\b|\([A-Z]{1,3}T\)",
-    )
+    pattern(&format!(
+        r"\bin (?P<place>[A-Z]\w+(?: [A-Z]\w+)?)(?:,? (?:that|this|it|which) (?:was|is)| \((?:{ZONE})\)|, at \d{{1,2}}:)|\b(?P<wide>Pacific|Eastern|Central|Mountain|Atlantic) (?:standard |daylight )?time\b|\blocal time\b|\((?:{ZONE})\)"
+    ))
 });
 
 fn wrong_time(statement: &str, items: &[&Facts]) -> Option<Fault> {

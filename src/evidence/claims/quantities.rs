@@ -79,10 +79,12 @@ static NOUN_RATE: LazyLock<Regex> = LazyLock::new(|| {
         r"^ ?(?:[A-Za-z-]+ ){0,3}[A-Za-z-]+ ?(?:/ ?|per )(?P<per>s|sec|second|min|minute|h|hour|day)\b|^ ?(?P<short>rps|qps|tps|ops|rpm)\b",
     )
 });
+/// The abbreviation of a zone, besides UTC.
+pub(super) const ZONE: &str = "[A-Z]{1,2}[SD]T|CES?T|EES?T|WES?T|BST|IST|JST|SGT";
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?(?: ?(?P<half>[ap]\.?m\.?)\b)?(?:(?: in [A-Z]\w+(?: [A-Z]\w+)? \(| ?\(?)(?P<zone>Z\b|UTC[+-]\d{1,2}|UTC\b|GMT\b|[+-]\d{2}:?\d{2}\b|[A-Z]{1,2}[SD]T\b|CES?T\b|EES?T\b|WES?T\b|BST\b|IST\b|JST\b|SGT\b))?",
-    )
+    pattern(&format!(
+        r"(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}})(?::(?P<second>\d{{2}})(?:[.,]\d+)?)?(?: ?(?P<half>[ap]\.?m\.?)\b)?(?:(?: in [A-Z]\w+(?: [A-Z]\w+)? \(| ?\(?)(?P<zone>Z\b|UTC[+-]\d{{1,2}}|UTC\b|GMT\b|[+-]\d{{2}}:?\d{{2}}\b|(?:{ZONE})\b))?"
+    ))
 });
 static ISO_DAY: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"));
 const MONTHS: &str = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?";
@@ -281,6 +283,25 @@ fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
         out.push(Quantity { value, decimals, zeros, unit, at: found.start()..end });
     }
     out
+}
+
+pub(super) static FROM_TO: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\bfrom (?:about |around |roughly |under |over |nearly |almost |~)?(?P<from>\d[\d,]*(?:\.\d+)?)(?P<u1>[^\d→]{0,24}?) (?:to|→) (?:about |around |roughly |under |over |nearly |almost |more than |~)?(?P<to>\d[\d,]*(?:\.\d+)?)(?P<u2> ?[%\p{L}/]*)",
+    )
+});
+
+/// The values of `from A to B`, if both have the same unit.
+pub(super) fn from_to(statement: &str) -> Option<(f64, f64)> {
+    let c = FROM_TO.captures(statement)?;
+    let found = quantities(statement);
+    let at = |name: &str| c.name(name).and_then(|m| found.iter().find(|q| q.at.start == m.start()));
+    let (from, to) = (at("from")?, at("to")?);
+    match (from.unit, to.unit) {
+        (Some(a), Some(b)) if a.dimension == b.dimension => Some((from.value * a.factor, to.value * b.factor)),
+        (None, _) | (_, None) => Some((from.value, to.value)),
+        _ => None,
+    }
 }
 
 /// Whether the digits at `start..end` are part of a name, a version or an ordinal.

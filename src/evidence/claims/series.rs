@@ -136,13 +136,14 @@ impl Course {
         }
     }
 
-    /// Whether the course has a value at any time, and whether it has it about a time: between the samples around it. `None`
-    /// if it has no samples around that time.
-    pub(super) fn has_value(&self, value: f64, secs: f64) -> Option<(bool, bool)> {
+    /// Whether the course has a value at any time, and whether it has it about a time: between the samples around it, or,
+    /// `until` then, between any samples before. `None` if it has no samples around that time.
+    pub(super) fn has_value(&self, value: f64, secs: f64, until: bool) -> Option<(bool, bool)> {
         let slack = value.abs() * 0.06;
         let holds = |(low, high): (f64, f64)| low - slack <= value && value <= high + slack;
         let around = |n: usize| {
-            let near = self.points.get(n.saturating_sub(1)..(n + 2).min(self.points.len()))?;
+            let from = if until { 0 } else { n.saturating_sub(1) };
+            let near = self.points.get(from..(n + 2).min(self.points.len()))?;
             Some((
                 near.iter().map(|p| p.1).fold(f64::INFINITY, f64::min),
                 near.iter().map(|p| p.2).fold(f64::NEG_INFINITY, f64::max),

@@ -10,6 +10,10 @@ pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(&text.replace(r"\b", r"(?-u:\b)")).unwrap_or_else(|e| unreachable!("constant pattern: {e}"))
 }
 
+/// Words that turn a statement into its opposite, or may.
+pub(super) static NEGATED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)(?:\b(?:never|not|no|nor|without|neither|hardly|barely|instead of|rather than)|n['’]t)\b"));
+
 /// A constant list of words in lower case.
 pub(super) struct Words(LazyLock<HashSet<&'static str>, fn() -> HashSet<&'static str>>);
 
