@@ -167,11 +167,11 @@ fn named_courses<'a>(statement: &str, items: &[&'a Facts]) -> Vec<&'a Course> {
 /// A fault if a statement says that a value went from one to another at its times, and the series with these values go the
 /// other way then.
 fn wrong_way(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let (from, to) = from_to(statement).filter(|(from, to)| from != to)?;
     let times: Vec<f64> = clocks(statement).iter().map(|c| c.secs).collect();
     if times.is_empty() || times.len() > 2 || NEGATED.is_match(statement) {
         return None;
     }
+    let (from, to) = from_to(statement).filter(|(from, to)| from != to)?;
     let said = if to > from { Direction::Up } else { Direction::Down };
     let has_both = |c: &&Course| SCALES.iter().any(|s| c.goes_from_to(from * s, to * s) || c.goes_from_to(to * s, from * s));
     let courses = items.iter().flat_map(|i| i.courses.iter()).filter(has_both);
@@ -192,7 +192,8 @@ static AT_TIME: LazyLock<Regex> =
 
 /// A fault if a statement gives a value at a time at which every series that has this value has another one.
 pub(super) fn at_another_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let (said, times) = (quantities(statement), clocks(statement));
+    let times = clocks(statement);
+    let said = if times.is_empty() { Vec::new() } else { quantities(statement) };
     said.iter().find_map(|figure| {
         let (clock, until) = times.iter().find_map(|clock| {
             let between = AT_TIME.captures(statement.get(figure.at.end..clock.at.start)?)?;

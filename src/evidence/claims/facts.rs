@@ -345,8 +345,9 @@ fn wrong_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
 
 /// A fault if every item that gives the time with a day gives another day than the statement.
 fn on_another_day(statement: &str, said: &[Clock], items: &[&Facts]) -> Option<Fault> {
+    let [clock] = said else { return None };
     let day = days(statement);
-    let ([clock], [day]) = (said, day.as_slice()) else { return None };
+    let [day] = day.as_slice() else { return None };
     let zone = statement.get(clock.at.clone())?.trim_end_matches("UTC").trim_end_matches("GMT").trim_end_matches('Z');
     if LOCAL.is_match(statement) || zone.contains(|c: char| c.is_alphabetic() || c == '+') {
         return None;
@@ -612,9 +613,11 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
     }
     let text = CODE.replace_all(statement, " ");
     let text = text.replace(['*', '_'], if text.contains("**") { "" } else { "_" });
-    let local = LOCAL.captures_iter(&text).filter_map(|c| c.name("place").or_else(|| c.name("wide"))).map(|m| m.range());
+    let times = clocks(&text);
+    let with_times = if times.is_empty() { "" } else { text.as_str() };
+    let local = LOCAL.captures_iter(with_times).filter_map(|c| c.name("place").or_else(|| c.name("wide"))).map(|m| m.range());
     let taken: Vec<Range<usize>> = (quantities(&text).into_iter().map(|q| q.at))
-        .chain(clocks(&text).into_iter().map(|c| c.at))
+        .chain(times.into_iter().map(|c| c.at))
         .chain(day_ranges(&text))
         .chain(local)
         .collect();

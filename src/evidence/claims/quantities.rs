@@ -382,6 +382,7 @@ fn offset_hours(zone: &str) -> f64 {
 
 /// Where days are in a text.
 pub(super) fn day_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let text = if text.bytes().any(|b| b.is_ascii_digit()) { text } else { "" };
     ISO_DAY.find_iter(text).chain(WRITTEN_DAY.find_iter(text)).map(|m| m.range())
 }
 
