@@ -13,9 +13,12 @@ mod events;
 mod facts;
 mod kinds;
 mod quantities;
+mod rows;
+mod said;
 mod series;
 mod statements;
 mod subject;
+mod verbs;
 mod words;
 
 use std::collections::BTreeMap;
@@ -24,8 +27,9 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::incident::{Certainty, Citation, Claim, ClaimKind, ClaimState, EvidenceId};
-use facts::Facts;
+use facts::{All, Facts};
 use kinds::Purpose;
+use said::Said;
 use statements::Statement;
 
 /// The result of checking an answer.
@@ -58,7 +62,7 @@ pub fn check_claims(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Check
 /// Checks an answer as [`check_claims`] does, and its words of confidence against the certainty of the findings, if it is known.
 pub fn check_claims_within(answer: &str, shown: &BTreeMap<EvidenceId, String>, band: Option<Certainty>) -> CheckedAnswer {
     let facts: BTreeMap<EvidenceId, Facts> = shown.iter().map(|(id, text)| (*id, Facts::of(text))).collect();
-    let subjects = subject::Subjects::new(shown);
+    let shown_items = Shown { facts: &facts, all: All::of(&facts), subjects: subject::Subjects::new(shown), band };
     let mut checked = CheckedAnswer::default();
     for statement in statements::statements(answer) {
         let cited = citations(&statement.text);
@@ -68,7 +72,7 @@ pub fn check_claims_within(answer: &str, shown: &BTreeMap<EvidenceId, String>, b
                 checked.citations.push(Citation { id: id.clone(), ok });
             }
         }
-        if let Some((state, fault)) = verdict(&statement, &cited, &facts, &subjects, band) {
+        if let Some((state, fault)) = verdict(&statement, &cited, &shown_items) {
             let (kind, reason) = fault.map_or((None, None), |f| (Some(f.kind), Some(f.reason)));
             checked.claims.push(Claim {
                 text: statement.text,
@@ -85,16 +89,21 @@ pub fn check_claims_within(answer: &str, shown: &BTreeMap<EvidenceId, String>, b
     checked
 }
 
-/// The state of a statement, with the reason unless it is supported; `None` if it is not a claim.
-fn verdict(
-    statement: &Statement,
-    cited: &[String],
-    facts: &BTreeMap<EvidenceId, Facts>,
-    subjects: &subject::Subjects,
+/// The evidence that the model was shown, taken apart.
+struct Shown<'a> {
+    facts: &'a BTreeMap<EvidenceId, Facts>,
+    all: All<'a>,
+    subjects: subject::Subjects,
+    /// The certainty of the findings, if it is known.
     band: Option<Certainty>,
-) -> Option<(ClaimState, Option<Fault>)> {
+}
+
+/// The state of a statement, with the reason unless it is supported; `None` if it is not a claim.
+fn verdict(statement: &Statement, cited: &[String], shown: &Shown<'_>) -> Option<(ClaimState, Option<Fault>)> {
+    let Shown { facts, all, subjects, band } = shown;
     let bare = without_citations(&statement.text);
-    let has_figure = !quantities::quantities(&bare).is_empty() || !quantities::clocks(&bare).is_empty();
+    let said = Said::new(&bare);
+    let has_figure = said.has_figure();
     let purpose = kinds::purpose(&bare, &statement.heading, statement.is_row, !cited.is_empty(), has_figure);
     // The kind of these is not used: they are not wrong, there is nothing to hold against them.
     let note = |reason: &str| Some(Fault::new(ClaimKind::Subject, reason));
@@ -108,7 +117,7 @@ fn verdict(
             .collect();
         return Some((ClaimState::UnknownEvidence, note(&format!("The model was not shown {}.", unknown.join(", ")))));
     };
-    if let Some(fault) = band.filter(|_| purpose != Purpose::Unknown).and_then(|band| confidence::excess(&bare, band)) {
+    if let Some(fault) = band.as_ref().filter(|_| purpose != Purpose::Unknown).and_then(|band| confidence::excess(&bare, *band)) {
         return Some((ClaimState::Unsupported, Some(fault)));
     }
     match purpose {
@@ -116,7 +125,7 @@ fn verdict(
         Purpose::Unknown => return Some((ClaimState::NotCheckable, note("It says that something is not known."))),
         Purpose::Plan => {
             let items: Vec<&Facts> = known.iter().filter_map(|id| facts.get(id)).collect();
-            let fault = if items.is_empty() { None } else { facts::misnamed(&bare, &items) };
+            let fault = if items.is_empty() { None } else { facts::misnamed(said, &items, all) };
             return Some(match fault {
                 Some(fault) => (ClaimState::Unsupported, Some(fault)),
                 None => (ClaimState::NotCheckable, note("It is a recommendation, a plan or an opinion.")),
@@ -126,7 +135,8 @@ fn verdict(
         Purpose::Fact | Purpose::Fragment => {}
     }
     let items: Vec<&Facts> = known.iter().filter_map(|id| facts.get(id)).collect();
-    let fault = facts::contradiction(&bare, &items).or_else(|| subjects.mismatch(&bare, &known, has_figure));
+    let about = said.about();
+    let fault = facts::contradiction(said, &items, all).or_else(|| subjects.mismatch(&about, &known, has_figure));
     Some(match fault {
         None => (ClaimState::Supported, None),
         Some(fault) => {
@@ -249,25 +259,26 @@ mod tests {
     /// Fails unless all statements of the first list are supported, and none of the second.
     fn assert_verdicts(right: &[&str], wrong: &[&str]) {
         for statement in right {
-            assert!(holds(statement), "{statement}");
+            assert_eq!(fault(statement), None, "{statement}");
         }
         for statement in wrong {
-            assert!(!holds(statement), "{statement}");
+            assert_ne!(fault(statement), None, "{statement}");
         }
     }
 
-    /// Whether a statement about an incident that goes past midnight is supported.
-    fn holds(statement: &str) -> bool {
+    /// What is wrong with a statement about an incident that goes past midnight.
+    fn fault(statement: &str) -> Option<String> {
         let shown = [
             "alerts from am · 2 alerts\nCartErrors [crit] firing since 23:58:12 {service=cart}\nQueueLong [warn] firing since 00:03:40 {service=mail}",
             "changes from ci · 3 changes\n2026-08-04T23:51:05Z deploy cart 3.8.0 → 3.9.0\n2026-08-04T23:56:30Z config of mail: batch 50 → 500\n2026-08-05T00:12:10Z rollback of cart by kim",
             "metric from prom · cart latency p95 0.2 s → 3.1 s from 23:55:10\nlatency p95, in s, step 60 s\n{service=\"cart\"}: min 0.2 median 0.3 max 3.1\n    23:40:00=0.2 23:50:00=0.2 23:55:00=0.9 00:00:00=3.1 00:10:00=3 00:15:00=0.6 00:25:00=0.2",
             "patterns from logs · 2 patterns\nnew 310x error [mail] first 00:02:20 last 00:14:01: mailbox full",
+            "metric from prom · images per second\nimages, in /s, step 60 s\n{service=\"image-proxy\"}: min 8 median 8 max 9\n    23:40:00–00:25:00=8..9",
         ];
         let shown = (1..).map(EvidenceId).zip(shown.map(str::to_owned)).collect();
         let claims = check_claims(statement, &shown).claims;
         assert_eq!(claims.len(), 1, "{statement}");
-        claims.iter().all(|c| c.state == ClaimState::Supported)
+        claims.into_iter().find(|c| c.state != ClaimState::Supported).map(|c| c.reason.unwrap_or_default())
     }
 
     #[test]
@@ -281,6 +292,7 @@ mod tests {
             "The mailbox was full before kim rolled cart back [E2][E4].",
             "CartErrors fired before midnight, and cart recovered after the rollback by kim [E1][E2].",
             "QueueLong didn't fire before CartErrors [E1].",
+            "The rollback of cart came some twenty minutes after the deploy [E2].",
             // It cannot be known which of both this is about, or that it began.
             "The second change came before the first [E2].",
             "The last mailbox was full before CartErrors fired [E1][E4].",
@@ -293,6 +305,7 @@ mod tests {
             "After the rollback of cart by kim, the batch of mail was raised [E2].",
             "kim rolled cart back before the mailbox was full [E2][E4].",
             "CartErrors fired before 23:51:05 [E1][E2].",
+            "The rollback of cart came eight minutes after the deploy [E2].",
         ];
         assert_verdicts(&right, &wrong);
     }
@@ -314,6 +327,51 @@ mod tests {
             "Latency reached 3000 ms by 23:50 [E3].",
             "Latency dropped to 3.1 s by 00:00 [E3].",
         ];
+        assert_verdicts(&right, &wrong);
+    }
+
+    #[test]
+    fn checks_where_a_series_goes_after_an_event_or_before_it() {
+        let right = [
+            "After the deploy of cart 3.9.0, latency climbed [E2][E3].",
+            "Latency was steady until cart 3.9.0 was deployed [E2][E3].",
+            "Once kim had rolled cart back, latency eased [E2][E3].",
+            "Latency was lower at 00:25 than at 00:00 [E3].",
+            "At 00:10 latency was higher than before [E3].",
+            "Latency rose as the mailbox filled [E3][E4].",
+            "kim rolled back cart after latency had climbed [E2][E3].",
+        ];
+        let wrong = [
+            "After the deploy of cart 3.9.0, latency slackened [E2][E3].",
+            "Latency stayed flat after cart 3.9.0 was deployed [E2][E3].",
+            "Once kim had rolled cart back, latency was driven up further [E2][E3].",
+            "Latency was higher at 00:25 than at 00:00 [E3].",
+            "At 00:10 latency was lower than before [E3].",
+            "Latency did not improve after the rollback [E2][E3].",
+        ];
+        assert_verdicts(&right, &wrong);
+    }
+
+    #[test]
+    fn reads_times_in_words() {
+        let right = [
+            "Just before midnight CartErrors fired [E1].",
+            "QueueLong fired about five past twelve [E1].",
+            "kim rolled cart back at ten past midnight [E2].",
+            "Cart 3.9.0 was deployed at about ten to twelve at night [E2].",
+        ];
+        let wrong = [
+            "QueueLong fired about half past twelve [E1].",
+            "kim rolled cart back at a quarter past eleven [E2].",
+            "Latency was 3.1 s at ten to twelve [E3].",
+        ];
+        assert_verdicts(&right, &wrong);
+    }
+
+    #[test]
+    fn figures_and_names_belong_to_what_the_labels_name() {
+        let right = ["mail logged 310 full mailboxes [E4].", "The mailbox of mail was full 310 times, long after cart [E2][E4]."];
+        let wrong = ["cart logged 310 full mailboxes [E1][E4].", "image-proxy had a latency of 3.1 s [E3]."];
         assert_verdicts(&right, &wrong);
     }
 

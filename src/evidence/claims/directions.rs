@@ -1,53 +1,46 @@
 //! Whether values go where a statement says, and whether they have the value that it gives at a time.
 
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::Fault;
-use super::facts::Facts;
-use super::quantities::{Dimension, Unit, clocks, from_to, quantities};
+use super::events::{Circumstance, Event, circumstance, later_by};
+use super::facts::{All, Facts};
+use super::quantities::{Dimension, Unit};
+use super::said::Said;
 use super::series::{Course, Direction};
+use super::verbs::directions;
 use super::words::{NEGATED, pattern};
 use crate::incident::ClaimKind;
 
-static UP: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:rose|rises|risen|rising|increas(?:ed|es|ing)|climb(?:ed|s|ing)|grew|grows|grown|growing|went up|going up|kept going up|jump(?:ed|s)|spik(?:ed|es)|surg(?:ed|es)|soared|doubled|tripled|trebled|quadrupled|multiplied|shot up|ramped up|picked up|crept up|edged up|higher than|exceeded its|worsened|built up|piled up|accumulated|ballooned|exploded|swelled|peaked|skyrocketed|(?:trend|head|mov)(?:ed|ing)? (?:up|upwards?)|on the (?:rise|increase|up)|upwards? trend|(?:a|an|the|another|further|sharp|steep|steady|marked|slight|sudden|strong|continued) (?:rise|increase|jump|spike|surge|growth|climb|uptick|upswing) (?:in|of)|more and more)\b",
-    )
-});
-static DOWN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:fell|falls|fallen|falling|dropp?ed|drops|dropping|decreas(?:ed|es|ing)|declin(?:ed|es|ing)|went down|going down|c(?:ame|ome|oming) down|shrank|shrunk|shrinking|sank|sunk|sinking|plunged|plummeted|halved|dipped|diminished|diminishing|collapsed|slumped|lower than|eased|easing|subsided|subsiding|reced(?:ed|ing)|dwindl(?:ed|ing)|tapered off|tailed off|crept down|edged down|(?:trend|head|mov)(?:ed|ing)? (?:down|downwards?)|on the (?:decline|decrease|wane)|downwards? trend|(?:a|an|the|another|further|sharp|steep|steady|marked|slight|sudden|strong|continued) (?:fall|decrease|drop|dip|decline|reduction|slump|plunge|collapse) (?:in|of)|fewer and fewer|less and less)\b",
-    )
-});
-static FLAT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b",
-    )
-});
-
 /// A fault if every series of the items that decides it goes this way after the time that the statement names.
-fn has_gone(direction: Direction, statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let times: Vec<f64> = clocks(statement).iter().map(|c| c.secs).collect();
-    let found: Vec<Direction> = items.iter().flat_map(|i| i.courses.iter()).filter_map(|c| c.direction(&times)).collect();
+fn has_gone(direction: Direction, times: &[f64], items: &[&Facts]) -> Option<Fault> {
+    let found: Vec<Direction> = items.iter().flat_map(|i| i.courses.iter()).filter_map(|c| c.direction(times)).collect();
     let all = !found.is_empty() && !times.is_empty() && found.iter().all(|d| *d == direction);
     all.then(|| Fault::new(ClaimKind::Direction, "The cited evidence says the opposite."))
 }
 
-/// The direction of "improved" and "worsened", which follows from what is measured.
-fn better_or_worse(statement: &str) -> Option<Direction> {
+/// Whether all series of the items are durations.
+fn are_durations(items: &[&Facts]) -> bool {
+    let mut with_series = items.iter().filter(|i| !i.courses.is_empty()).peekable();
+    let is_duration = |i: &&Facts| i.unit.is_some_and(|u| u.dimension == Dimension::Time && !u.is_rate);
+    with_series.peek().is_some() && with_series.all(is_duration)
+}
+
+/// The direction of "improve" and "worsen", which follows from what is measured.
+fn better_or_worse(statement: &str, items: &[&Facts]) -> Option<Direction> {
     let lower = statement.to_lowercase();
     let any = |words: &[&str]| words.iter().any(|w| lower.contains(w));
-    let better = any(&["improved", "got better", "faster", "sped up", "quicker"]);
-    if !better && !any(&["worsened", "deteriorated", "got worse", "slower", "slowed", "degraded"]) {
+    let better = any(&["improve", "got better", "get better", "faster", "sped up", "quicker"]);
+    if !better && !any(&["worse", "deteriorate", "slower", "slowed", "degrade"]) {
         return None;
     }
     let rises = if any(&[
         "latency", "error", "failure", "lag", "loss", "throttl", "usage", "restarts", "time", "faster", "slow", "sped up",
         "quicker",
-    ]) {
+    ]) || are_durations(items)
+    {
         !better
     } else if any(&["hit ratio", "hit rate", "success", "throughput", "conversion", "availability"]) {
         better
@@ -63,49 +56,99 @@ static BACK: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-pub(super) fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    if let Some(fault) = wrong_way(statement, items) {
-        return Some(fault);
-    }
-    let said: Vec<Direction> = [(&UP, Direction::Up), (&DOWN, Direction::Down), (&FLAT, Direction::Flat)]
-        .into_iter()
-        .filter(|(words, _)| words.is_match(statement))
-        .map(|(_, d)| d)
-        .collect();
-    let denies = NEGATED.is_match(statement) && !FLAT.is_match(statement);
-    let said = match better_or_worse(statement) {
-        // What has not improved has not gone the better way.
-        Some(better) if said.is_empty() && denies => return has_gone(better, statement, items),
+/// What a clause says of a value.
+#[derive(Clone, Copy)]
+enum Stated {
+    Goes(Direction),
+    /// It has not gone the better way.
+    NotGone(Direction),
+}
+
+/// What a clause says of one value; `None` if it says nothing, or several things.
+fn stated(clause: &str, items: &[&Facts]) -> Option<Stated> {
+    let said = directions(clause);
+    let denies = NEGATED.is_match(clause) && !said.contains(&Direction::Flat);
+    let said = match better_or_worse(clause, items) {
+        Some(better) if said.is_empty() && denies => return Some(Stated::NotGone(better)),
         Some(direction) if said.is_empty() => vec![direction],
         _ => said,
     };
-    let said = match said.as_slice() {
-        [one] => *one,
+    match said.as_slice() {
+        // What never rose above something may have risen.
+        _ if denies => None,
+        [one] => Some(Stated::Goes(*one)),
         // "did not rise" holds a word of each.
-        several if several.contains(&Direction::Flat) && several.len() == 2 => Direction::Flat,
-        _ => return None,
+        several if several.contains(&Direction::Flat) && several.len() == 2 => Some(Stated::Goes(Direction::Flat)),
+        _ => None,
+    }
+}
+
+/// A sentence without its circumstance, if something is left.
+fn main_clause(statement: &str, circumstance: &Circumstance) -> String {
+    let (before, behind) = (statement.get(..circumstance.at.start), statement.get(circumstance.at.end..));
+    let main = format!("{}{}", before.unwrap_or(""), behind.unwrap_or(""));
+    let words = main.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count();
+    if words < 2 { statement.to_owned() } else { main }
+}
+
+/// A fault if the series went another way after the event than is said, or before it.
+fn wrong_since_event(said: Stated, secs: f64, is_before: bool, courses: &[&Course]) -> Option<Fault> {
+    let readings: Vec<Vec<Direction>> = courses.iter().map(|c| c.directions_about(secs, is_before)).collect();
+    let is_decided = !readings.is_empty() && readings.iter().all(|r| !r.is_empty());
+    let is_wrong = match said {
+        Stated::Goes(direction) => !readings.iter().any(|r| r.contains(&direction)),
+        Stated::NotGone(direction) => readings.iter().all(|r| r.iter().all(|d| *d == direction)),
     };
-    let fault = |is: &str| Some(Fault::new(ClaimKind::Direction, format!("The cited evidence {is}.")));
-    // What is said to return went both ways, and what never rose above something may have risen.
-    if denies || BACK.is_match(statement) && said != Direction::Flat && clocks(statement).len() < 2 {
+    let is = match readings.first()?.first()? {
+        Direction::Up => "goes up then",
+        Direction::Down => "goes down then",
+        Direction::Flat => "does not change then",
+    };
+    (is_decided && is_wrong).then(|| Fault::new(ClaimKind::Direction, format!("The cited evidence {is}.")))
+}
+
+pub(super) fn wrong_direction(said: &Said<'_>, items: &[&Facts], all: &All<'_>) -> Option<Fault> {
+    if let Some(fault) = wrong_way(said, items) {
+        return Some(fault);
+    }
+    let (read, statement, mut times) = (said, said.text, said.times());
+    let events: Vec<&Event> = items.iter().flat_map(|i| i.events.iter()).collect();
+    let circumstance = circumstance(statement, &events);
+    let main = circumstance.as_ref().map_or_else(|| statement.to_owned(), |c| main_clause(statement, c));
+    let said = stated(&main, items)?;
+    // What is said to return went both ways.
+    if BACK.is_match(&main) && !matches!(said, Stated::Goes(Direction::Flat)) && times.len() < 2 {
         return None;
     }
+    let circumstance = circumstance.filter(|c| !c.is_during && times.is_empty());
+    // What happened then may be in an item that the sentence does not cite.
+    let at_event = circumstance.as_ref().and_then(|c| c.secs.or_else(|| self::circumstance(statement, &all.events)?.secs));
+    if let Some((secs, is_before)) = at_event.zip(circumstance.as_ref().map(|c| c.is_before)) {
+        return wrong_since_event(said, secs, is_before, &named_courses(&main, items));
+    }
+    let said = match said {
+        Stated::NotGone(better) => return has_gone(better, &times, items),
+        Stated::Goes(direction) => direction,
+    };
+    let fault = |is: &str| Some(Fault::new(ClaimKind::Direction, format!("The cited evidence {is}.")));
     // A sentence about many items has many movements.
     if items.len() > 2 {
         return None;
     }
-    let said = compared(said, statement);
-    if let Some((from, to)) = from_to(statement) {
+    let said = compared(said, read);
+    if let Some((from, to)) = read.course() {
         if is_reversed(from, to, items) {
             return fault("goes from the second value to the first");
         }
         return match said {
+            // What became slower has a longer latency or a lower throughput.
+            _ if directions(&main).is_empty() => None,
             Direction::Up if to < from => fault("goes down here"),
             Direction::Down if to > from => fault("goes up here"),
             _ => None,
         };
     }
-    let figures = quantities(statement);
+    let figures = &read.quantities;
     let pattern =
         items.iter().flat_map(|i| i.patterns.iter()).find(|(_, count)| figures.iter().any(|q| q.value == *count && *count > 9.0));
     match (pattern.map(|(d, _)| *d), said) {
@@ -113,15 +156,15 @@ pub(super) fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault
         (Some(Direction::Down), Direction::Up) => return fault("has fewer such lines than before"),
         _ => {}
     }
-    let mut times: Vec<f64> = clocks(statement).iter().map(|c| c.secs).collect();
-    // A value that is the same by a time is so since the start.
-    if times.len() == 1 && BY_TIME.is_match(statement) && said == Direction::Flat {
+    // A value that is the same by a time is so since the start, and one that is higher than before is compared with it.
+    let is_by = BY_TIME.is_match(statement);
+    if times.len() == 1 && (is_by && said == Direction::Flat || !is_by && THAN_BEFORE.is_match(statement)) {
         times.push(f64::NEG_INFINITY);
     }
     let chosen = named_courses(statement, items);
     let directions: Vec<Direction> = match times.as_slice() {
         // A value that fell to something by a time may have risen before.
-        [until] if BY_TIME.is_match(statement) && said != Direction::Flat => {
+        [until] if is_by && said != Direction::Flat => {
             let opposite = if said == Direction::Up { Direction::Down } else { Direction::Up };
             chosen.iter().filter_map(|c| c.goes_until(said, *until)).map(|goes| if goes { said } else { opposite }).collect()
         }
@@ -129,8 +172,10 @@ pub(super) fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault
     };
     if directions.len() * 2 < chosen.len() || directions.is_empty() || directions.contains(&said) {
         // Without samples that decide it, the summary's change does.
-        let change =
-            items.iter().find_map(|i| i.change).filter(|_| directions.is_empty() && times.is_empty() && items.len() == 1);
+        let change = items
+            .iter()
+            .find_map(|i| i.change)
+            .filter(|_| directions.is_empty() && times.is_empty() && circumstance.is_none() && items.len() == 1);
         return match (change, said) {
             (Some((from, to)), Direction::Up) if to < from * 0.9 => fault("goes down"),
             (Some((from, to)), Direction::Down) if to > from * 1.1 => fault("goes up"),
@@ -166,12 +211,12 @@ fn named_courses<'a>(statement: &str, items: &[&'a Facts]) -> Vec<&'a Course> {
 
 /// A fault if a statement says that a value went from one to another at its times, and the series with these values go the
 /// other way then.
-fn wrong_way(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let times: Vec<f64> = clocks(statement).iter().map(|c| c.secs).collect();
+fn wrong_way(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
+    let (times, statement) = (said.times(), said.text);
     if times.is_empty() || times.len() > 2 || NEGATED.is_match(statement) {
         return None;
     }
-    let (from, to) = from_to(statement).filter(|(from, to)| from != to)?;
+    let (from, to) = said.course().filter(|(from, to)| from != to)?;
     let said = if to > from { Direction::Up } else { Direction::Down };
     let has_both = |c: &&Course| SCALES.iter().any(|s| c.goes_from_to(from * s, to * s) || c.goes_from_to(to * s, from * s));
     let courses = items.iter().flat_map(|i| i.courses.iter()).filter(has_both);
@@ -191,12 +236,11 @@ static AT_TIME: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)^(?: [a-z][\w-]*){0,3} (?:at|(?P<until>by)|as of) (?:about |around |roughly )?$"));
 
 /// A fault if a statement gives a value at a time at which every series that has this value has another one.
-pub(super) fn at_another_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let times = clocks(statement);
-    let said = if times.is_empty() { Vec::new() } else { quantities(statement) };
-    said.iter().find_map(|figure| {
-        let (clock, until) = times.iter().find_map(|clock| {
-            let between = AT_TIME.captures(statement.get(figure.at.end..clock.at.start)?)?;
+pub(super) fn at_another_time(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
+    let figures = if said.clocks.is_empty() { &[] } else { said.quantities.as_slice() };
+    figures.iter().find_map(|figure| {
+        let (clock, until) = said.clocks.iter().find_map(|clock| {
+            let between = AT_TIME.captures(said.text.get(figure.at.end..clock.at.start)?)?;
             Some((clock, between.name("until").is_some()))
         })?;
         let scale = |unit: Option<Unit>| match (figure.unit, unit) {
@@ -211,8 +255,7 @@ pub(super) fn at_another_time(statement: &str, items: &[&Facts]) -> Option<Fault
             .collect();
         let is_elsewhere = found.iter().any(|(anywhere, _)| *anywhere) && !found.iter().any(|(_, then)| *then);
         is_elsewhere.then(|| {
-            let written = |at: &Range<usize>| statement.get(at.clone()).unwrap_or("").trim().to_owned();
-            let (value, time) = (written(&figure.at), written(&clock.at));
+            let (value, time) = (said.written(&figure.at), said.written(&clock.at));
             Fault::new(ClaimKind::Time, format!("The cited evidence has {value} at another time than {time}."))
         })
     })
@@ -229,24 +272,27 @@ fn is_reversed(from: f64, to: f64, items: &[&Facts]) -> bool {
         && !SCALES.iter().any(|s| courses().any(|c| c.goes_from_to(from * s, to * s)))
 }
 
+/// A comparison of what was at the first time of a sentence with what was at the second.
 static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)(?P<a>\d{1,2}:\d{2}(?::\d{2})?)\D.{0,60}\b(?:higher|lower|more|fewer|less|larger|smaller)\b.{0,30}?\bthan (?:it (?:was|had been) )?(?:at |around |about )*(?P<b>\d{1,2}:\d{2}(?::\d{2})?)",
+        r"(?i)\b(?:higher|lower|more|fewer|less|larger|smaller|longer|shorter|greater|bigger|rarer)\b.*\bthan\b|\b(?:exceeded|surpassed) (?:that|those|the)\b",
     )
 });
 
 /// The direction that a comparison of two times says. "At 09:10 it was higher than at 09:20" says that it fell.
-fn compared(said: Direction, statement: &str) -> Direction {
-    let at = |c: &regex::Captures<'_>, name: &str| c.name(name).and_then(|m| clocks(m.as_str()).first().map(|k| k.secs));
-    let is_backwards =
-        COMPARED.captures(statement).is_some_and(|c| at(&c, "a").zip(at(&c, "b")).is_some_and(|(first, second)| first < second));
-    match said {
+fn compared(direction: Direction, said: &Said<'_>) -> Direction {
+    let is_backwards = match said.clocks.as_slice() {
+        [first, second] => later_by(first.secs, second.secs) > 0.0 && COMPARED.is_match(said.text),
+        _ => false,
+    };
+    match direction {
         Direction::Up if is_backwards => Direction::Down,
         Direction::Down if is_backwards => Direction::Up,
         other => other,
     }
 }
 
+static THAN_BEFORE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bthan (?:\w+ )?(?:before|usual|normal|earlier)\b"));
 static BY_TIME: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)\b(?:(?:to|at) [\d.,]+ ?[%\p{L}/]*(?: \w+){0,3} (?:at|by|until)|by|until|stood at [\d.,]+ ?%? at) (?:about |around )?\d{1,2}:\d{2}",

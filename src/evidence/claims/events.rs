@@ -7,14 +7,15 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
 
 use super::Fault;
-use super::quantities::{Clock, Dimension, clocks, quantities};
+use super::quantities::{Dimension, Precision, Quantity, clocks, quantities};
+use super::said::Said;
 use super::subject::terms;
-use super::words::{NEGATED, pattern};
+use super::words::{NEGATED, Words, pattern, words};
 use crate::incident::ClaimKind;
 
 /// Something that an item dates.
@@ -24,13 +25,40 @@ pub(super) struct Event {
     /// Whether the item says when it began and nothing of when it ended.
     is_beginning: bool,
     line: String,
+    terms: OnceLock<BTreeSet<String>>,
 }
 
 impl Event {
-    /// The words that describe it.
-    fn terms(&self) -> BTreeSet<String> {
-        terms(&self.line).into_iter().filter(|t| !t.contains(':')).collect()
+    /// The words that describe it. A change is described by what it leads to rather than by what was before.
+    fn terms(&self) -> &BTreeSet<String> {
+        self.terms.get_or_init(|| {
+            let line = REPLACED.replace_all(&self.line, " ");
+            let is_change = line.len() != self.line.len() && !self.is_beginning;
+            let mut found: BTreeSet<String> = terms(&line).into_iter().filter(|t| !t.contains(':')).collect();
+            found.extend(kind_of_change(&line).or_else(|| is_change.then_some(DEPLOY)).map(str::to_owned));
+            found
+        })
     }
+}
+
+/// What a change replaces: `1.41.3 →`.
+static REPLACED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\S+ ?→"));
+
+/// The words for a deployment and for taking one back, of which people and tools have many.
+const DEPLOY: &str = "a deployment";
+const ROLLBACK: &str = "a rollback";
+static DEPLOYS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:(?:re)?deploy(?:s|ed|ment|ments)?|releas(?:e|es|ed)|roll(?:ed|s)?[ -]?out|rollout|sync(?:s|ed)?|ship(?:s|ped)|upgrad(?:e|es|ed)|update[sd]?|went live|(?:was|is|were) out)\b",
+    )
+});
+static ROLLS_BACK: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)\b(?:roll(?:ed|s|ing)?(?: \S+)?[ -]back|rollbacks?|revert(?:s|ed)?|(?:brought|put|set) back|undone|undid)\b")
+});
+
+/// The kind of change that a text describes.
+fn kind_of_change(text: &str) -> Option<&'static str> {
+    if ROLLS_BACK.is_match(text) { Some(ROLLBACK) } else { DEPLOYS.is_match(text).then_some(DEPLOY) }
 }
 
 /// The least sum of shares that a description and its event have in common, where a word counts by how few events have it, and
@@ -71,28 +99,43 @@ pub(super) fn events(text: &str) -> Vec<Event> {
         }
         let from = if is_beginning { SINCE.find(line).or_else(|| ONSET.find(line))?.end().saturating_sub(3) } else { 0 };
         let clock = clocks(line).into_iter().find(|c| c.at.end > from)?;
-        Some(Event { secs: clock.secs, is_beginning, line: line.to_owned() })
+        Some(Event { secs: clock.secs, is_beginning, line: line.to_owned(), terms: OnceLock::new() })
     };
     text.lines().enumerate().filter_map(dated).collect()
 }
 
-/// The time of what a part of a sentence describes; `None` unless exactly one event fits.
-fn time_of(part: &str, events: &[(&Event, BTreeSet<String>)]) -> Option<(f64, f64)> {
-    if let [Clock { secs, has_seconds, .. }] = clocks(part).as_slice() {
-        return Some((*secs, if *has_seconds { 0.0 } else { 60.0 }));
+/// The time of what a part of a sentence describes, and by how much it may differ; `None` unless exactly one event fits.
+fn time_of(part: &str, events: &[&Event]) -> Option<(f64, f64)> {
+    if let [clock] = clocks(part).as_slice() {
+        // Which half of the day is meant cannot be known here.
+        return (clock.precision != Precision::EitherHalf).then_some((clock.secs, clock.precision.slack().1));
     }
-    let wanted = terms(part);
-    let share = |term: &String| 1.0 / events.iter().filter(|(_, terms)| terms.contains(term)).count().max(1) as f64;
+    described(part, events).map(|event| (event.secs, 0.0))
+}
+
+/// The event that a part of a sentence describes; `None` unless exactly one fits.
+fn described<'a>(part: &str, events: &[&'a Event]) -> Option<&'a Event> {
+    let mut wanted = terms(part);
+    wanted.extend(kind_of_change(part).map(str::to_owned));
+    let share = |term: &String| 1.0 / events.iter().filter(|e| e.terms().contains(term)).count().max(1) as f64;
     let shared = |terms: &BTreeSet<String>| wanted.iter().filter(|t| terms.contains(*t)).map(share).sum();
-    let mut scores: Vec<(f64, &Event)> = events.iter().map(|(event, terms)| (shared(terms), *event)).collect();
+    let mut scores: Vec<(f64, &Event)> = events.iter().map(|e| (shared(e.terms()), *e)).collect();
     scores.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (best, event) = scores.first()?;
-    let is_clear = *best >= LEAST_SHARED && scores.get(1).is_none_or(|(other, _)| *other <= best * MOST_OF_ANOTHER);
-    (is_clear && !(event.is_beginning && ENDING.is_match(part))).then_some((event.secs, 0.0))
+    let (best, event) = *scores.first()?;
+    // An event that lacks a figure of the description is another one.
+    let figures = quantities(part);
+    let lacks = |q: &Quantity| {
+        q.decimals > 0 && !event.line.contains(part.get(q.at.start..q.at.end).unwrap_or("").split(' ').next().unwrap_or(""))
+    };
+    if figures.iter().any(lacks) {
+        return None;
+    }
+    let is_clear = best >= LEAST_SHARED && scores.get(1).is_none_or(|(other, _)| *other <= best * MOST_OF_ANOTHER);
+    (is_clear && !(event.is_beginning && ENDING.is_match(part))).then_some(event)
 }
 
 /// How much later the second time of day is than the first, within half a day.
-fn later_by(first: f64, second: f64) -> f64 {
+pub(super) fn later_by(first: f64, second: f64) -> f64 {
     const DAY: f64 = 86_400.0;
     (second - first + DAY / 2.0).rem_euclid(DAY) - DAY / 2.0
 }
@@ -109,49 +152,157 @@ fn end_of_part(text: &str) -> usize {
     text.len()
 }
 
-/// The descriptions on both sides of a word of order. At the start of a sentence, as in "after the deploy, errors rose", what
-/// follows the comma is the first.
-fn both_sides(statement: &str, word: Range<usize>) -> Option<(&str, &str)> {
-    let (before, behind) = (statement.get(..word.start)?, statement.get(word.end..)?);
-    let mut first = before;
-    while let Some(rest) = first.get(end_of_part(first) + 1..) {
-        first = rest;
+/// The last part of a text that has a word; empty if none has.
+fn last_part(text: &str) -> &str {
+    let (mut rest, mut last) = (text, "");
+    loop {
+        let (part, behind) = rest.split_at_checked(end_of_part(rest)).unwrap_or((rest, ""));
+        if part.chars().any(char::is_alphanumeric) {
+            last = part;
+        }
+        match behind.chars().next() {
+            Some(mark) => rest = behind.get(mark.len_utf8()..).unwrap_or(""),
+            None => return last,
+        }
     }
+}
+
+/// Two events of a sentence, in its words, and the time that it puts between them.
+struct Pair<'a> {
+    first: &'a str,
+    second: &'a str,
+    span: Option<Quantity>,
+}
+
+/// The descriptions on both sides of a word of order. At the start of a sentence, as in "two minutes after the deploy, errors
+/// rose", what follows the comma is the first.
+fn both_sides(statement: &str, word: Range<usize>) -> Option<Pair<'_>> {
+    let (before, behind) = (statement.get(..word.start)?, statement.get(word.end..)?);
+    let mut first = last_part(before);
     let (mut second, rest) = behind.split_at_checked(end_of_part(behind))?;
-    if first.trim().is_empty() {
+    let span = quantities(first).pop().filter(|span| {
+        let is_next = first.get(span.at.end..).is_some_and(|rest| rest.split_whitespace().count() <= 1);
+        is_next && span.unit.is_some_and(|u| u.dimension == Dimension::Time && !u.is_rate)
+    });
+    let described = first.get(..span.as_ref().map_or(first.len(), |s| s.at.start))?;
+    let words = described.split_whitespace().filter(|w| !ADVERBS.has(&w.to_lowercase())).count();
+    if words == 0 {
         let rest = rest.get(1..)?;
         first = rest.get(..end_of_part(rest))?;
     }
     if let Some(next) = ORDER.find(second) {
         second = second.get(..next.start())?;
     }
-    Some((first, second))
+    Some(Pair { first, second, span })
+}
+
+/// Words in front of a time that describe nothing.
+static ADVERBS: Words = words!(
+    "only just about around roughly some almost nearly barely exactly less more than within even right soon shortly not quite and but"
+);
+
+/// A part of a sentence that gives a time by what happened then: "after the rollback, …".
+pub(super) struct Circumstance {
+    /// Where it is in the sentence, with the word that introduces it.
+    pub at: Range<usize>,
+    /// Whether it says what was before the event.
+    pub is_before: bool,
+    /// Whether it is something that went on at the same time.
+    pub is_during: bool,
+    /// When the event happened, in seconds since midnight UTC; `None` unless exactly one event of the evidence fits.
+    pub secs: Option<f64>,
+}
+
+/// Words that introduce a circumstance.
+static CIRCUMSTANCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:(?P<before>ahead of|prior to|before|until|up to the)|after|once|since|following|as soon as|when|(?P<during>while|whereas|as (?:the|its|their|it|they|more)))\b",
+    )
+});
+
+/// What makes a word of a circumstance a part of a comparison: "than before", "as high as the limit", "the same as its".
+static COMPARES: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:than|such|well|known|same(?: \w+)?|as [\w-]+|twice as \w+)\s*$"));
+
+/// The first circumstance of a sentence; `None` if it has none.
+pub(super) fn circumstance(statement: &str, events: &[&Event]) -> Option<Circumstance> {
+    let is_compared = |at: usize| statement.get(..at).is_some_and(|t| COMPARES.is_match(t));
+    let c = CIRCUMSTANCE.captures_iter(statement).find(|c| c.get(0).is_some_and(|m| !is_compared(m.start())))?;
+    let word = c.get(0)?;
+    let rest = statement.get(word.end()..)?;
+    let at = word.start()..word.end() + end_of_part(rest);
+    let description = statement.get(word.end()..at.end)?;
+    let secs = time_of(description, events).map(|(secs, _)| secs);
+    Some(Circumstance { at, is_before: c.name("before").is_some(), is_during: c.name("during").is_some(), secs })
+}
+
+/// Who did something, or wrote it: `sync by kim: …`, `12:00:00Z kim: …`.
+static ACTOR: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bby (?P<by>[\w][\w.-]*[\w])|^\S+Z? (?P<wrote>[\w][\w.-]*[\w]): "));
+
+impl Event {
+    fn actors(&self) -> Vec<&str> {
+        ACTOR.captures_iter(&self.line).filter_map(|c| c.name("by").or_else(|| c.name("wrote"))).map(|m| m.as_str()).collect()
+    }
+}
+
+/// A fault if another person did what a statement says that one did.
+pub(super) fn wrong_actor(said: &Said<'_>, events: &[&Event]) -> Option<Fault> {
+    let statement = said.text;
+    let people: BTreeSet<&str> = events.iter().flat_map(|e| e.actors()).collect();
+    let mut named = people.into_iter().filter(|name| statement.contains(name));
+    let (Some(person), None) = (named.next(), named.next()) else { return None };
+    let deed = statement.replace(person, " ");
+    let by_people: Vec<&Event> = events.iter().copied().filter(|e| !e.actors().is_empty()).collect();
+    let actors = described(&deed, &by_people)?.actors();
+    let is_then = |e: &&&Event| said.clocks.iter().any(|c| later_by(c.secs, e.secs).abs() <= c.precision.slack().1);
+    let is_other = !actors.contains(&person) && !events.iter().filter(is_then).any(|e| e.actors().contains(&person));
+    is_other.then(|| Fault::new(ClaimKind::Name, format!("The cited evidence has {} for this, not {person}.", actors.join(", "))))
 }
 
 /// A fault if two events that a statement names happened in the other order, or with another time between them.
 pub(super) fn wrong_order(statement: &str, events: &[&Event]) -> Option<Fault> {
-    if events.is_empty() || !ORDER.is_match(statement) {
+    let is_ordered = ORDER.is_match(statement);
+    if events.is_empty() || !is_ordered && !WITHIN.is_match(statement) {
         return None;
     }
-    let events: Vec<(&Event, BTreeSet<String>)> = events.iter().map(|e| (*e, e.terms())).collect();
-    ORDER.captures_iter(statement).find_map(|c| {
-        let (first, second) = both_sides(statement, c.get(0)?.range())?;
+    let in_order = ORDER.captures_iter(statement).find_map(|c| {
+        let Pair { first, second, span } = both_sides(statement, c.get(0)?.range())?;
         if NEGATED.is_match(first) || clocks(first).len() == 1 && clocks(second).len() == 1 {
             return None;
         }
-        let ((at_first, first_slack), (at_second, second_slack)) = (time_of(first, &events)?, time_of(second, &events)?);
+        let ((at_first, first_slack), (at_second, second_slack)) = (time_of(first, events)?, time_of(second, events)?);
         let lead = later_by(at_first, at_second) * if c.name("later").is_some() { -1.0 } else { 1.0 };
         let slack = SLACK + first_slack.max(second_slack);
         if lead < -slack {
             return Some(Fault::new(ClaimKind::Time, "The cited evidence has these in the other order."));
         }
-        let span = quantities(first).pop()?;
-        let unit = span.unit.filter(|u| u.dimension == Dimension::Time && !u.is_rate)?;
-        let is_next = first.get(span.at.end..).is_some_and(|rest| rest.split_whitespace().count() <= 1);
-        let wanted = span.value * unit.factor;
-        let is_off = (lead - wanted).abs() > slack.max(DURATION_SLACK * wanted).max(unit.factor);
+        let span = span?;
+        let factor = span.unit?.factor;
+        let wanted = span.value * factor;
+        let is_off = (lead - wanted).abs() > slack.max(DURATION_SLACK * wanted).max(factor);
         // One event cannot be apart from itself: it fits both descriptions.
-        (is_next && is_off && lead.abs() >= 1.0)
-            .then(|| Fault::new(ClaimKind::Time, format!("The cited evidence has {} s between these.", lead.max(0.0).round())))
-    })
+        (is_off && lead.abs() >= 1.0).then(|| apart(lead.max(0.0)))
+    });
+    in_order.or_else(|| too_far_apart(statement, events))
 }
+
+/// A fault if two events are further apart than a statement says: "within a minute of the deploy".
+fn too_far_apart(statement: &str, events: &[&Event]) -> Option<Fault> {
+    let word = WITHIN.find(statement)?;
+    let span = quantities(word.as_str()).pop()?;
+    let most = span.value * span.unit.filter(|u| u.dimension == Dimension::Time)?.factor;
+    let (first, behind) = (last_part(statement.get(..word.start())?), statement.get(word.end()..)?);
+    let second = behind.get(..end_of_part(behind))?;
+    let ((at_first, first_slack), (at_second, second_slack)) = (time_of(first, events)?, time_of(second, events)?);
+    let between = later_by(at_first, at_second).abs();
+    let is_too_far = !NEGATED.is_match(first) && between > most * (1.0 + DURATION_SLACK) + SLACK + first_slack.max(second_slack);
+    is_too_far.then(|| apart(between))
+}
+
+fn apart(secs: f64) -> Fault {
+    Fault::new(ClaimKind::Time, format!("The cited evidence has {} s between these.", secs.round()))
+}
+
+/// The longest time between two events.
+static WITHIN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:within|less than|under) [\w -]{1,24}? (?:of|after|before)\b"));

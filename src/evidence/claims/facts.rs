@@ -1,6 +1,6 @@
 //! What an evidence item says, ready to be compared with claims, and the comparison.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -8,13 +8,16 @@ use regex::Regex;
 
 use super::Fault;
 use super::directions::{at_another_time, wrong_direction};
-use super::events::{Event, events, wrong_order};
+use super::events::{Event, events, wrong_actor, wrong_order};
 use super::quantities::{
-    Clock, Day, Dimension, FROM_TO, Quantity, Unit, ZONE, all_quantities, clocks, day_ranges, days, from_to, quantities, unit_of,
+    Clock, Day, Dimension, Precision, Quantity, Unit, ZONE, all_quantities, arrow, clocks, day_ranges, days, from_to, quantities,
+    unit_of,
 };
+use super::rows::{Row, labels, rows, wrong_row};
+use super::said::Said;
 use super::series::{Course, Direction, courses};
 use super::words::{Words, pattern, words};
-use crate::incident::ClaimKind;
+use crate::incident::{ClaimKind, EvidenceId};
 
 /// An evidence item, taken apart.
 pub(super) struct Facts {
@@ -22,13 +25,13 @@ pub(super) struct Facts {
     plain: String,
     /// `plain` without anything but letters and digits.
     squeezed: String,
-    quantities: Vec<Quantity>,
+    pub(super) quantities: Vec<Quantity>,
     /// The ranges of values that samples have between two times: lowest, highest, unit.
     ranges: Vec<(f64, f64, Option<Unit>)>,
-    clocks: Vec<Clock>,
+    pub(super) clocks: Vec<Clock>,
     days: Vec<Day>,
     pub(super) courses: Vec<Course>,
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     /// Times that the item gives with their day.
     stamps: Vec<(Day, f64)>,
     /// The unit of the samples.
@@ -38,7 +41,8 @@ pub(super) struct Facts {
     /// How many series, alerts or lines it has.
     counts: BTreeSet<usize>,
     /// The values of its labels, in lower case.
-    entities: BTreeSet<String>,
+    pub(super) entities: BTreeSet<String>,
+    pub(super) rows: Vec<Row>,
     /// The direction and the count of each log pattern.
     pub(super) patterns: Vec<(Direction, f64)>,
 }
@@ -46,8 +50,6 @@ pub(super) struct Facts {
 /// The head of a metric: `latency p95, in s, alert threshold 0.8, step 5 s`.
 static HEAD: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)^(?P<title>.*?)(?:, in (?P<unit>[^,\n]+?))?(?:, alert threshold [\d.,]+)?, step [\d.,]+ s$"));
-static CHANGE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?P<from>\d[\d,]*(?:\.\d+)?)[^→\n]{0,12}→ ?(?P<to>\d[\d,]*(?:\.\d+)?)"));
 
 /// A text in the form in which quotations and names are compared.
 fn plain(text: &str) -> String {
@@ -78,12 +80,10 @@ impl Facts {
         });
         let ranges: Vec<(f64, f64, Option<Unit>)> = ranges.collect();
         let first = text.lines().next().unwrap_or("");
-        let change = CHANGE.captures(first).and_then(|c| {
-            let number = |name: &str| c.name(name)?.as_str().replace(',', "").parse::<f64>().ok();
-            Some((number("from")?, number("to")?))
-        });
+        let in_first = quantities(first);
         // Two changes in one summary decide nothing.
-        let change = change.or_else(|| from_to(first).filter(|_| FROM_TO.find_iter(first).count() == 1));
+        let only_change = || Some(from_to(first, &in_first)).filter(|all| all.len() == 1).and_then(|all| all.first().copied());
+        let change = arrow(first, &in_first).or_else(only_change);
         let lines = text.lines();
         let body = text.lines().skip(1).filter(|l| !l.starts_with("query:") && !l.starts_with("window:") && !l.starts_with(' '));
         let counts = [body.clone().filter(|l| l.starts_with('{')).count(), lines.filter(|l| l.contains("firing")).count()];
@@ -100,7 +100,8 @@ impl Facts {
             unit,
             change,
             counts: counts.into(),
-            entities: LABEL.captures_iter(text).filter_map(|c| Some(c.name("v")?.as_str().to_lowercase())).collect(),
+            entities: labels(text),
+            rows: rows(text),
             patterns: text.lines().filter_map(pattern_change).collect(),
         }
     }
@@ -118,6 +119,17 @@ impl Facts {
         };
         words.iter().any(|w| self.plain.contains(w))
             || self.quantities.iter().any(|q| q.unit.is_some_and(|u| u.dimension == unit.dimension))
+    }
+
+    /// Whether two of its days are this far apart, or a day more or less.
+    fn days_apart(&self, wanted: f64) -> bool {
+        let dates: Vec<f64> = self.days.iter().filter_map(Day::date).map(|d| f64::from(d.to_julian_day())).collect();
+        pairs(&dates).any(|(a, b)| a != b && ((a - b).abs() - wanted).abs() <= 1.0)
+    }
+
+    /// Whether a series of the item has samples before and after a time.
+    fn covers(&self, secs: f64) -> bool {
+        self.courses.iter().any(|c| c.covers(secs))
     }
 
     fn has(&self, wanted: &str) -> bool {
@@ -185,23 +197,49 @@ fn sample_values(text: &str, unit: Option<Unit>) -> Vec<Quantity> {
     out
 }
 
+/// What all items together name and date, whether a statement cites them or not.
+pub(super) struct All<'a> {
+    /// The values of labels.
+    names: BTreeSet<&'a str>,
+    pub(super) events: Vec<&'a Event>,
+}
+
+impl<'a> All<'a> {
+    pub(super) fn of(facts: &'a BTreeMap<EvidenceId, Facts>) -> Self {
+        Self {
+            names: facts.values().flat_map(|f| f.entities.iter().map(String::as_str)).collect(),
+            events: facts.values().flat_map(|f| f.events.iter()).collect(),
+        }
+    }
+}
+
 /// Like [`contradiction`], for a recommendation: its figures are free, what it names and quotes is not.
-pub(super) fn misnamed(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let (rest, fault) = without_quotations(statement, items);
-    fault.or_else(|| wrong_name(&rest, items).filter(|f| f.reason.chars().any(|c| c.is_ascii_digit())))
+pub(super) fn misnamed(said: Said<'_>, items: &[&Facts], all: &All<'_>) -> Option<Fault> {
+    let (rest, fault) = without_quotations(said.text, items);
+    fault.or_else(|| {
+        wrong_name(&rest.as_deref().map_or(said, Said::new), items, all).filter(|f| f.reason.chars().any(|c| c.is_ascii_digit()))
+    })
 }
 
 /// What the cited items contradict or do not have in a statement; `None` if it holds.
-pub(super) fn contradiction(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let (rest, fault) = without_quotations(statement, items);
-    fault
-        .or_else(|| wrong_day(&rest, items))
-        .or_else(|| wrong_time(&rest, items))
-        .or_else(|| wrong_figure(&rest, items))
-        .or_else(|| wrong_name(&rest, items))
-        .or_else(|| at_another_time(&rest, items))
-        .or_else(|| wrong_direction(&rest, items))
-        .or_else(|| wrong_order(&rest, &items.iter().flat_map(|i| i.events.iter()).collect::<Vec<_>>()))
+pub(super) fn contradiction(said: Said<'_>, items: &[&Facts], all: &All<'_>) -> Option<Fault> {
+    let (rest, fault) = without_quotations(said.text, items);
+    if fault.is_some() {
+        return fault;
+    }
+    let mut said = rest.as_deref().map_or(said, Said::new);
+    said.settle(items);
+    let said = &said;
+    let events: Vec<&Event> = items.iter().flat_map(|i| i.events.iter()).collect();
+    wrong_day(said, items)
+        .or_else(|| wrong_time(said, items))
+        .or_else(|| wrong_figure(said, items))
+        .or_else(|| wrong_name(said, items, all))
+        .or_else(|| wrong_row(said, items))
+        .or_else(|| at_another_time(said, items))
+        .or_else(|| wrong_direction(said, items, all))
+        .or_else(|| wrong_order(said.text, &events))
+        .or_else(|| wrong_actor(said, &events))
 }
 
 // Quotations
@@ -212,9 +250,9 @@ static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// The statement without its quotations, and a fault if one of them is in no cited item.
-fn without_quotations(statement: &str, items: &[&Facts]) -> (String, Option<Fault>) {
-    let mut rest = String::with_capacity(statement.len());
+/// The statement without its quotations if it has any, and a fault if one of them is in no cited item.
+fn without_quotations(statement: &str, items: &[&Facts]) -> (Option<String>, Option<Fault>) {
+    let mut rest = String::new();
     let (mut at, mut fault) = (0, None);
     for c in QUOTED.captures_iter(statement) {
         let (Some(whole), Some(inner)) = (c.get(0), ["a", "b", "c", "d", "e", "f"].iter().find_map(|n| c.name(n))) else {
@@ -233,8 +271,11 @@ fn without_quotations(statement: &str, items: &[&Facts]) -> (String, Option<Faul
             fault = Some(Fault::new(ClaimKind::Quotation, format!("No cited item contains “{}”.", inner.as_str())));
         }
     }
+    if at == 0 {
+        return (None, None);
+    }
     rest.push_str(statement.get(at..).unwrap_or(""));
-    (rest, fault)
+    (Some(rest), fault)
 }
 
 /// Whether a text contains a quotation, whose parts around an ellipsis or a mask follow each other.
@@ -261,8 +302,8 @@ static APPROXIMATELY: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-fn is_approximate(text: &str, at: usize) -> bool {
-    text.get(..at).is_some_and(|before| APPROXIMATELY.is_match(before))
+fn is_approximate(before: &str) -> bool {
+    APPROXIMATELY.is_match(before)
 }
 
 static WEEKDAY: LazyLock<Regex> = LazyLock::new(|| {
@@ -270,33 +311,28 @@ static WEEKDAY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// A weekday that none of the days in the items has.
-fn wrong_weekday(statement: &str, known: &[Day]) -> Option<Fault> {
+fn wrong_weekday(statement: &str, known: &[Day], items: &[&Facts]) -> Option<Fault> {
     let named = WEEKDAY.captures(statement)?.name("day")?.as_str().to_lowercase();
-    let weekdays: Vec<time::Weekday> = known
-        .iter()
-        .filter_map(|d| {
-            let month = time::Month::try_from(u8::try_from(d.month).ok()?).ok()?;
-            let year = i32::try_from(d.year?).ok()?;
-            Some(time::Date::from_calendar_date(year, month, u8::try_from(d.day).ok()?).ok()?.weekday())
-        })
-        .collect();
+    let weekdays: Vec<time::Weekday> = known.iter().filter_map(|d| Some(d.date()?.weekday())).collect();
     // A night belongs to two days.
     let is_one = |w: &time::Weekday| {
         let of = |w: time::Weekday| w.to_string().to_lowercase().starts_with(&named);
         of(*w) || statement.to_lowercase().contains("night") && (of(w.next()) || of(w.previous()))
     };
-    (!weekdays.is_empty() && !weekdays.iter().any(is_one))
+    // An item may speak of another day than its own.
+    let is_written = items.iter().any(|i| i.has(&named));
+    (!is_written && !weekdays.is_empty() && !weekdays.iter().any(is_one))
         .then(|| Fault::new(ClaimKind::Time, "The cited evidence is of another weekday."))
 }
 
-fn wrong_day(statement: &str, items: &[&Facts]) -> Option<Fault> {
+fn wrong_day(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
     let known: Vec<Day> = items.iter().flat_map(|i| i.days.iter().copied()).collect();
     let same =
         |a: &Day, b: &Day| (a.month, a.day) == (b.month, b.day) && (a.year.is_none() || b.year.is_none() || a.year == b.year);
-    if let Some(fault) = wrong_weekday(statement, &known) {
+    if let Some(fault) = wrong_weekday(said.text, &known, items) {
         return Some(fault);
     }
-    let wrong = days(statement).into_iter().find(|d| !known.iter().any(|k| same(d, k)))?;
+    let wrong = said.days.iter().find(|d| !known.iter().any(|k| same(d, k)))?;
     let year = wrong.year.map_or(String::new(), |y| format!("{y}-"));
     Some(Fault::new(ClaimKind::Time, format!("No cited item names the day {year}{:02}-{:02}.", wrong.month, wrong.day)))
 }
@@ -316,40 +352,47 @@ static LOCAL: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-fn wrong_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let said = clocks(statement);
+/// Words that make the time behind them a bound of a window.
+static BOUNDS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:after|before|from|to|until|till|since|between|and|by|past) (?:about |around )?(?:a )?$"));
+
+fn wrong_time(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
     let holds = |clock: &Clock| {
-        let slack = if is_approximate(statement, clock.at.start) { 90.0 } else { 0.0 };
-        items.iter().flat_map(|i| i.clocks.iter()).any(|k| {
-            let difference = k.secs - clock.secs;
-            if clock.has_seconds && k.has_seconds {
-                difference.abs() <= slack + 0.5
-            } else {
-                // A time without seconds holds for its minute, and for the half minute that rounds up to it.
-                (-30.5 - slack..60.0 + slack).contains(&difference)
-            }
-        })
+        let is_worded = !matches!(clock.precision, Precision::Seconds | Precision::Minutes);
+        let more = match (is_approximate(said.before(clock.at.start)), is_worded) {
+            (false, _) => 0.0,
+            (true, false) => 90.0,
+            // "Shortly before midnight" and "around half past nine" are some minutes off.
+            (true, true) => 420.0,
+        };
+        // Noon and midnight bound a window, and the evidence needs not have them.
+        clock.precision == Precision::Bound
+            || is_worded && BOUNDS.is_match(said.before(clock.at.start)) && items.iter().any(|i| i.covers(clock.secs))
+            || items.iter().flat_map(|i| i.clocks.iter()).any(|k| {
+                let with_seconds = k.precision == Precision::Seconds;
+                let (before, behind) =
+                    if with_seconds || is_worded { clock.precision.slack() } else { Precision::Minutes.slack() };
+                (-before - more..behind + more).contains(&(k.secs - clock.secs))
+            })
     };
     // The same time on the clocks of another place: zones differ by quarters of an hour.
     let is_local = |clock: &Clock| {
         let differs = |other: &Clock| ((other.secs - clock.secs).rem_euclid(900.0) < 60.0) && holds(other);
-        LOCAL.is_match(statement) && said.iter().any(|other| other.at != clock.at && differs(other))
+        LOCAL.is_match(said.text) && said.clocks.iter().any(|other| other.at != clock.at && differs(other))
     };
-    let wrong = said.iter().find(|clock| !holds(clock) && !is_local(clock));
+    let wrong = said.clocks.iter().find(|clock| !holds(clock) && !is_local(clock));
     if let Some(clock) = wrong {
-        let written = statement.get(clock.at.clone()).unwrap_or("").trim();
-        return Some(Fault::new(ClaimKind::Time, format!("The time {written} is in no cited item.")));
+        return Some(Fault::new(ClaimKind::Time, format!("The time {} is in no cited item.", said.written(&clock.at))));
     }
-    on_another_day(statement, &said, items)
+    on_another_day(said, items)
 }
 
 /// A fault if every item that gives the time with a day gives another day than the statement.
-fn on_another_day(statement: &str, said: &[Clock], items: &[&Facts]) -> Option<Fault> {
-    let [clock] = said else { return None };
-    let day = days(statement);
-    let [day] = day.as_slice() else { return None };
-    let zone = statement.get(clock.at.clone())?.trim_end_matches("UTC").trim_end_matches("GMT").trim_end_matches('Z');
-    if LOCAL.is_match(statement) || zone.contains(|c: char| c.is_alphabetic() || c == '+') {
+fn on_another_day(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
+    let ([clock], [day]) = (said.clocks.as_slice(), said.days.as_slice()) else { return None };
+    let zone = said.written(&clock.at).trim_end_matches("UTC").trim_end_matches("GMT").trim_end_matches('Z');
+    if clock.precision == Precision::Bound || LOCAL.is_match(said.text) || zone.contains(|c: char| c.is_alphabetic() || c == '+')
+    {
         return None;
     }
     let at_that_time: Vec<&Day> =
@@ -360,6 +403,9 @@ fn on_another_day(statement: &str, said: &[Clock], items: &[&Facts]) -> Option<F
 }
 
 // Figures
+
+/// The seconds of a day.
+const DAY: f64 = 86_400.0;
 
 /// Words behind a figure that make it the result of a calculation.
 static DERIVED_AFTER: LazyLock<Regex> = LazyLock::new(|| {
@@ -377,30 +423,27 @@ static FACTOR: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)\bfactor of (?:about |around |roughly |nearly |almost |some |over |more than )?$"));
 static DURATION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:later|after|before|within|for|lasted|took|takes|long|earlier|between|over|since|past|into|duration|period|window|interval|apart|lies|passed|elapsed|delay|lag|needed|of|until|ago|in|every|the (?:next|last|first|following)|about|prior)\b",
+        r"(?i)\b(?:later|after|afterwards?|thereafter|before|within|for|lasted|lasting|ran|took|takes|long|earlier|between|over|since|past|into|duration|period|window|interval|apart|lies|passed|elapsed|delay|lag|needed|of|until|ago|in|every|the (?:next|last|first|following)|about|prior)\b",
     )
 });
 
-fn wrong_figure(statement: &str, items: &[&Facts]) -> Option<Fault> {
-    let wrong: Vec<Quantity> = quantities(statement).into_iter().filter(|q| !figure_holds(statement, q, items)).collect();
-    let first = wrong.first()?;
-    let written = statement.get(first.at.clone()).unwrap_or("").trim().to_owned();
+fn wrong_figure(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
+    let first = said.quantities.iter().find(|q| !figure_holds(said, q, items))?;
+    let written = said.written(&first.at);
     // The same digits with another unit: the unit is wrong, not the number.
-    let digits = |q: &Quantity| items.iter().flat_map(|i| i.quantities.iter()).find(|k| rounds_to(k.value, q)).cloned();
+    let has_digits = items.iter().flat_map(|i| i.quantities.iter()).any(|k| rounds_to(k.value, first));
     let is_duration = first.unit.is_some_and(|u| u.dimension == Dimension::Time);
-    Some(match digits(first) {
-        Some(_) if first.unit.is_some() => {
-            Fault::new(ClaimKind::Unit, format!("The cited evidence has this number, but not as {written}."))
-        }
-        _ if is_duration && DURATION.is_match(statement) => {
-            Fault::new(ClaimKind::Time, format!("The duration {written} does not follow from the cited evidence."))
-        }
-        _ => Fault::new(ClaimKind::Number, format!("The figure {written} is in no cited item.")),
+    Some(if has_digits && first.unit.is_some() {
+        Fault::new(ClaimKind::Unit, format!("The cited evidence has this number, but not as {written}."))
+    } else if is_duration && DURATION.is_match(said.text) {
+        Fault::new(ClaimKind::Time, format!("The duration {written} does not follow from the cited evidence."))
+    } else {
+        Fault::new(ClaimKind::Number, format!("The figure {written} is in no cited item."))
     })
 }
 
 /// Whether a number rounds to a figure as it is written.
-fn rounds_to(number: f64, figure: &Quantity) -> bool {
+pub(super) fn rounds_to(number: f64, figure: &Quantity) -> bool {
     let scale = 10_f64.powi(i32::try_from(figure.decimals).unwrap_or(0));
     let (scaled, wanted) = (number * scale, figure.value * scale);
     let tiny = wanted.abs() * 1e-9 + 1e-9;
@@ -419,10 +462,8 @@ fn rounds_to(number: f64, figure: &Quantity) -> bool {
 }
 
 /// How far an approximate figure may be from the number: the share of the number below and above it.
-fn tolerance(statement: &str, figure: &Quantity) -> Option<(f64, f64)> {
-    let before = statement.get(..figure.at.start)?.to_lowercase();
-    let found = APPROXIMATELY.find(&before)?;
-    let word = found.as_str().trim();
+fn tolerance(said: &Said<'_>, figure: &Quantity) -> Option<(f64, f64)> {
+    let word = APPROXIMATELY.find(said.before(figure.at.start))?.as_str().trim().to_lowercase();
     let any = |words: &[&str]| words.iter().any(|w| word.contains(w));
     // What is given with its decimals is not rounded by much.
     let exact = if figure.decimals > 0 { 0.2 } else { 1.0 };
@@ -441,10 +482,10 @@ fn tolerance(statement: &str, figure: &Quantity) -> Option<(f64, f64)> {
     })
 }
 
-fn figure_holds(statement: &str, figure: &Quantity, items: &[&Facts]) -> bool {
-    let around = tolerance(statement, figure);
+fn figure_holds(said: &Said<'_>, figure: &Quantity, items: &[&Facts]) -> bool {
+    let around = tolerance(said, figure);
     // A duration in words is rounded.
-    let is_worded = figure.unit.is_some() && statement.get(figure.at.start..).is_some_and(|t| t.starts_with(char::is_alphabetic));
+    let is_worded = figure.unit.is_some() && said.behind(figure.at.start).starts_with(char::is_alphabetic);
     let around = if is_worded { Some((0.15, 0.15)) } else { around };
     let fits = |number: f64| {
         rounds_to(number, figure)
@@ -474,7 +515,7 @@ fn figure_holds(statement: &str, figure: &Quantity, items: &[&Facts]) -> bool {
     if is_small && items.iter().any(|i| i.counts.contains(&(figure.value as usize))) {
         return true;
     }
-    follows(statement, figure, items, &fits)
+    follows(said, figure, items, &fits)
 }
 
 /// A known number in the unit of a figure; empty if it measures something else. Both readings of a number whose unit is not
@@ -518,28 +559,38 @@ fn decimal_factor(factor: f64) -> f64 {
 }
 
 /// Whether a figure follows from what the items have: a duration between two times, a difference, sum, ratio or share.
-fn follows(statement: &str, figure: &Quantity, items: &[&Facts], fits: &dyn Fn(f64) -> bool) -> bool {
+fn follows(said: &Said<'_>, figure: &Quantity, items: &[&Facts], fits: &dyn Fn(f64) -> bool) -> bool {
     let dimension = figure.unit.map(|u| u.dimension);
-    if dimension == Some(Dimension::Time) && DURATION.is_match(statement) && figure.unit.is_some_and(|u| !u.is_rate) {
+    let is_duration = dimension == Some(Dimension::Time) && figure.unit.is_some_and(|u| !u.is_rate);
+    if is_duration && (said.clocks.len() == 2 || DURATION.is_match(said.text)) {
         let factor = figure.unit.map_or(1.0, |u| u.factor);
+        if factor >= DAY && items.iter().any(|i| i.days_apart(figure.value * factor / DAY)) {
+            return true;
+        }
         let mut times: Vec<f64> = items.iter().flat_map(|i| i.clocks.iter().take(40)).map(|c| c.secs).collect();
-        times.extend(clocks(statement).iter().map(|c| c.secs));
+        times.extend(said.times());
         // A minute more or less is what people mean by whole minutes.
         let slack = if factor >= 60.0 && figure.decimals == 0 { 0.5 } else { 0.0 };
         let close = |d: f64| fits(d) || (d - figure.value).abs() <= slack;
         // A night goes past midnight.
-        let apart = |a: f64, b: f64| [(a - b).abs(), 86_400.0 - (a - b).abs()];
+        let apart = |a: f64, b: f64| [(a - b).abs(), DAY - (a - b).abs()];
         if pairs(&times).any(|(a, b)| apart(a, b).into_iter().any(|secs| close(secs / factor))) {
             return true;
         }
     }
-    let is_factor = statement.get(..figure.at.start).is_some_and(|b| FACTOR.is_match(b));
+    let (before, after) = (said.before(figure.at.start), said.behind(figure.at.end));
+    let is_factor = FACTOR.is_match(before);
     let dimension = if is_factor { Some(Dimension::Times) } else { dimension };
-    let (before, after) = (statement.get(..figure.at.start).unwrap_or(""), statement.get(figure.at.end..).unwrap_or(""));
     if dimension != Some(Dimension::Times) && !DERIVED_AFTER.is_match(after) && !DERIVED_BEFORE.is_match(before) {
         return false;
     }
-    let known: Vec<&Quantity> = items.iter().flat_map(|i| i.quantities.iter().take(24)).collect();
+    // What a series has at the times of the sentence and at its ends.
+    let at_times = items.iter().flat_map(|i| {
+        let known = |value: f64| Quantity { value, decimals: 0, zeros: 0, unit: i.unit, at: 0..0 };
+        i.courses.iter().flat_map(|c| c.values_at(&said.times())).map(known)
+    });
+    let at_times: Vec<Quantity> = at_times.take(24).collect();
+    let known: Vec<&Quantity> = items.iter().flat_map(|i| i.quantities.iter().take(24)).chain(&at_times).collect();
     // Whole results are rounded freely.
     let close = |n: f64| fits(n) || figure.decimals == 0 && (n - figure.value).abs() <= figure.value.abs() * 0.04;
     known.iter().enumerate().any(|(i, a)| {
@@ -588,13 +639,14 @@ static WELL_KNOWN: Words = words!(
     "linux windows android ios iphone ipad macos postgres postgresql mysql mariadb redis kafka kubernetes docker nginx apache haproxy envoy istio prometheus alertmanager grafana loki tempo elasticsearch opensearch mongodb cassandra rabbitmq zookeeper etcd java python node go rust php ruby http https tls ssl dns tcp udp sql aws gcp azure s3 ec2 iam cdn api slack pagerduty github gitlab jenkins terraform helm ansible mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november december europe asia america i utc"
 );
 
-fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
+fn wrong_name(said: &Said<'_>, items: &[&Facts], all: &All<'_>) -> Option<Fault> {
     let is_known = |name: &str| {
         let wanted = plain(name);
         items.iter().any(|i| i.has(&wanted) || spelled_otherwise(i, &wanted))
     };
     let unknown = |name: &str| Fault::new(ClaimKind::Name, format!("No cited item names {name}."));
-    for c in CODE.captures_iter(statement) {
+    let has_code = said.text.contains('`');
+    for c in CODE.captures_iter(said.text).filter(|_| has_code) {
         if let Some(name) = c.get(1).map(|m| m.as_str().trim()).filter(|n| n.chars().any(char::is_alphanumeric))
             && !is_known(name)
             && quantities(name).is_empty()
@@ -602,7 +654,7 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
             return Some(unknown(name));
         }
     }
-    for c in BOLD.captures_iter(statement).filter(|c| c.get(0).is_some_and(|m| m.start() > 2)) {
+    for c in BOLD.captures_iter(said.text).filter(|c| c.get(0).is_some_and(|m| m.start() > 2)) {
         if let Some(name) = c
             .get(1)
             .map(|m| m.as_str())
@@ -611,30 +663,39 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
             return Some(unknown(name));
         }
     }
-    let text = CODE.replace_all(statement, " ");
-    let text = text.replace(['*', '_'], if text.contains("**") { "" } else { "_" });
-    let times = clocks(&text);
-    let with_times = if times.is_empty() { "" } else { text.as_str() };
+    if !has_code && !said.text.contains('*') {
+        return strange_word(said, items, all, &is_known).map(unknown);
+    }
+    let text = CODE.replace_all(said.text, " ").replace('*', "");
+    strange_word(&Said::new(&text), items, all, &is_known).map(unknown)
+}
+
+/// A word that is a name by its form or its place and that no item has.
+fn strange_word<'a>(said: &Said<'a>, items: &[&Facts], all: &All<'_>, is_known: &dyn Fn(&str) -> bool) -> Option<&'a str> {
+    let text = said.text;
+    let with_times = if said.clocks.is_empty() { "" } else { text };
     let local = LOCAL.captures_iter(with_times).filter_map(|c| c.name("place").or_else(|| c.name("wide"))).map(|m| m.range());
-    let taken: Vec<Range<usize>> = (quantities(&text).into_iter().map(|q| q.at))
-        .chain(times.into_iter().map(|c| c.at))
-        .chain(day_ranges(&text))
+    let taken: Vec<Range<usize>> = (said.quantities.iter().map(|q| q.at.clone()))
+        .chain(said.clocks.iter().map(|c| c.at.clone()))
+        .chain(day_ranges(text))
         .chain(local)
         .collect();
     let mut begins = true;
-    for found in WORD.find_iter(&text) {
-        let word = found.as_str();
+    for found in WORD.find_iter(text) {
+        let word = found.as_str().trim_matches('_');
         let begins_here =
             begins || text.get(..found.start()).is_some_and(|t| t.trim_end().ends_with(['.', ':', '|', '–', '—', ';', '"', '(']));
         begins = false;
         if taken.iter().any(|t| t.start < found.end() && found.start() < t.end) {
             continue;
         }
-        if is_name(word, begins_here) && !is_known(word) {
-            return Some(unknown(word));
+        // What the labels of another item name is a name, whatever its form.
+        let is_name = is_name(word, begins_here) || word.contains('-') && all.names.contains(word);
+        if is_name && !is_known(word) {
+            return Some(word);
         }
     }
-    COUPLED.captures_iter(&text).find_map(|c| {
+    COUPLED.captures_iter(text).find_map(|c| {
         let (first, second) = (c.name("a")?.as_str(), c.name("b")?.as_str());
         let is_entity = |name: &str| items.iter().any(|i| i.entities.contains(&name.to_lowercase()));
         let stranger = if is_entity(first) && !is_known(second) {
@@ -644,16 +705,12 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
         } else {
             return None;
         };
-        (stranger.len() > 3 && stranger.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).then(|| unknown(stranger))
+        (stranger.len() > 3 && stranger.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).then_some(stranger)
     })
 }
 
 /// Two names in one breath: what goes together with a service is one as well.
 static COUPLED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?P<a>[A-Za-z][\w-]*)(?: and | or )(?P<b>[A-Za-z][\w-]*)\b"));
-/// The values of labels in the text of an item.
-static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"(?:service|job|pod|app|container|deployment|group|topic|instance|host|node|namespace|cluster)="?(?P<v>[\w.-]+)"#)
-});
 /// What the last part of a name of several parts says it is.
 static ROLES: Words = words!(
     "api app apps service svc sync worker workers db database web proxy server servers gateway job cron cache queue agent client writer reader broker consumer producer controller manager planner store importer exporter scheduler router lb edge ingest ingestion frontend backend auth portal bot operator daemon bridge relay resolver replica primary registry"

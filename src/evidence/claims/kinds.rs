@@ -25,6 +25,21 @@ static UNKNOWN: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// A question that is the subject of its sentence, and what says that it has no answer: "whether it was on purpose could not be
+/// found out", "which library holds them is still open".
+static OPEN_QUESTION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^\W*(?:whether\b|(?:which|what|who|whose|why|how|when|where)\b.{3,}\b(?:is|are|was|were|remains?|has|have|had|can|could)(?: \w+)? (?:open|unclear|unknown|uncertain|unexplained|beyond|not|no longer|never|nowhere|impossible|hard to|(?:an? )?(?:open )?(?:question|mystery|guess|matter)|anyone|left|to be)\b)|\b(?:nothing|no ?one|nobody|none of \w+)(?: \w+){0,3} (?:tells?|shows?|says?|indicates?|reveals?|explains?|records?|knows?|can (?:say|tell)|could (?:say|tell))\b",
+    )
+});
+
+/// When something is due, in a sentence about what is to be done.
+static DUE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:by|until|before|on) (?:(?:next )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|noon|tonight|(?:the )?end of (?:the |this )?(?:day|week|month|sprint|quarter)|next (?:week|month|sprint))\b|\b(?:tomorrow|next (?:week|month|sprint))\b",
+    )
+});
+
 /// Words that make a sentence a plan, a supposition or a judgement wherever they occur.
 static PLAN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -39,10 +54,13 @@ static CONDITION: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// A condition that is a time if its sentence is about the past: "once it was rolled back, errors fell".
+static WHEN: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\W*(?:when|whenever|once)\b"));
+
 /// An opinion without a fact.
 static OPINION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:in my (?:opinion|view)|i (?:think|believe|suspect|would)|we (?:think|believe|suspect)|arguably|good (?:idea|practice|candidate|start)|best practice|sensible|reasonable|acceptable|prudent|low.risk|safe(?:st|r)? (?:option|choice|to)|the priority is|a likely explanation|the fastest|cheapest|preferred|preferable|desirable|ideal(?:ly)?|lesson|(?:right|better|best|wrong) (?:call|choice|order|approach|decision|option|way|move))\b",
+        r"(?i)\b(?:in my (?:opinion|view)|i (?:think|believe|suspect|would)|we (?:think|believe|suspect)|arguably|good (?:idea|practice|candidate|start)|best practice|sensible|reasonable|acceptable|prudent|low.risk|safe(?:st|r)? (?:option|choice|to)|the priority is|a likely explanation|the fastest|cheapest|preferred|preferable|desirable|ideal(?:ly)?|lesson|(?:right|better|best|wrong) (?:call|choice|order|approach|decision|option|way|move)|tends? to|well.known|in general|generally|typically|usually|as a rule|easily (?:missed|overlooked)|well meant|has always been a)\b",
     )
 });
 
@@ -62,7 +80,7 @@ static STATES: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Verbs that begin an instruction.
 static INSTRUCTIONS: Words = words!(
-    "abort bound brief partition accept acknowledge activate add address adjust adopt agree alert align allocate allow analyse analyze announce apply approve archive arrange ask assess assign attach audit automate avoid back backfill balance ban base begin block book boost bring broadcast build bump bypass cache call cancel cap capture change chart check choose clarify clean clear close collect communicate compare complete compress confirm connect consider consult contact continue coordinate copy correct correlate count cover create cut deactivate debug decide declare decommission decouple decrease define delay delete deploy derive describe design detect determine diff direct disable discard discuss display distribute divert do document double downgrade drain draft drill drop dump duplicate edit email emit enable encourage enforce engage enlarge ensure escalate establish estimate evaluate examine exclude execute expand expire explain export expose extend fail feed fetch file filter find finish fix flag flip flush fix focus follow force fork forward freeze gate gather generate get give go grant graph group grow guard halt hand handle have hold identify ignore implement import improve include increase inform inspect install instrument integrate introduce invalidate investigate invite involve isolate issue join keep kill label launch let leave limit link list load lock log look lower maintain make map mark match measure merge migrate mirror mitigate monitor mount move mute name narrow notify observe obtain offer offload open optimise optimize order organise organize overprovision override own page pair park patch pause perform pin place plan point poll populate post postpone prefer prepare present preserve prevent preview print prioritise prioritize probe profile promote propose protect prove provide provision prune publish pull purge push put query queue quiesce raise ramp rate re-run reach read rebalance reboot rebuild recheck reclaim recommend reconcile reconfigure reconnect record recreate recycle redeploy redesign redirect reduce re-enable refactor refer refresh refuse register rehearse reject reload relocate remind remove rename render renew reopen repair repeat replace replay replicate reply report reproduce request require rerun reschedule reserve reset resize resolve respond restart restore restrict resume retain retire retry return reuse revert review revisit revoke roll rotate route run sample save scale scan schedule scope search secure see select send separate serve set share shed shift ship shorten show shrink shut simulate size skip slow snapshot split spread stagger standardise standardize start state stop store stream strengthen submit subscribe summarise summarize supply suspend swap switch sync tag take teach tell terminate test throttle tie tighten time trace track train treat trial trigger trim tune turn unblock uncordon undo unify uninstall update upgrade upload use validate verify visit wait walk warm warn watch widen wire wrap write"
+    "abort accept acknowledge activate add address adjust adopt agree alert align allocate allow allowlist analyse analyze announce anticipate apply approve archive arrange ask assess assign attach audit automate avoid back backfill balance ban base begin block blocklist book boost bound brief bring broadcast budget buffer build bump bypass cache calculate call cancel cap capture change chart check choose clarify clean clear close codify collate collect communicate compare complete compress compute confirm connect consider consult contact continue coordinate copy cordon correct correlate count cover create cross-check curate cut deactivate debug decide declare decommission decouple decrease deduplicate define delay delete demand demote deploy derive describe design detach detect determine dial diff direct disable discard disconnect discuss disentangle display distribute divert do document double downgrade draft drain drill drop dump duplicate edit email emit enable encourage enforce engage enlarge enrich enroll ensure escalate establish estimate evaluate evict examine exclude execute expand expire explain export expose extend fail feed fence fetch file filter find fine-tune finish fix flag flip flush focus follow force forecast fork formalise formalize forward freeze freshen gate gather generate get give go grant graph group grow guard halt hand handle harden have hold hunt identify ignore implement import improve include increase inform inspect install instrument integrate interview introduce invalidate inventory investigate invite involve isolate issue join keep kill label launch leave lengthen let level lift limit link list load lock log look lower maintain make manage map mark match measure merge migrate mirror mitigate monitor mount move mute name narrow negotiate notify nudge observe obtain offer offload open optimise optimize order organise organize overprovision override own page pair park partition patch pause perform persist pin place plan point poll populate post postpone practice predict prefer preload prepare present preserve prevent preview print prioritise prioritize probe profile promote propose protect prove provide provision prune publish pull purge push put quantify quarantine query queue quiesce raise ramp rank rate re-enable re-run reach read rebalance reboot rebuild recheck reclaim recommend reconcile reconfigure reconnect record recreate recycle redeploy redesign redirect reduce refactor refer refresh refuse register rehearse rehydrate reindex reinstall reinstate reject relax reload relocate remind remove rename render renew reopen repair repartition repeat replace replay replicate reply report reproduce request requeue require rerun reschedule reserve reset reshard resize resolve respond restart restore restrict restructure resume retain retire retrain retry return reuse revert review revisit revoke rework rewrite roll rollback rotate route run sample sanitise sanitize save scale scan schedule scope search secure see select send separate serve set shadow share shed shift ship shorten show shrink shut sign simplify simulate size skip slow snapshot soak soften split spread stagger standardise standardize start state stop store stream strengthen stress-test submit subscribe summarise summarize supplement supply suppress survey suspend swap sweep switch sync tabulate tag take teach tell templatise templatize terminate test throttle tie tighten time tolerate trace track train translate treat trial trigger trim tune turn unblock uncordon undo unify uninstall unpin unroll update upgrade upload use validate vary verify vet visit void wait walk warm warn watch weigh whitelist widen wire wrap write"
 );
 
 /// Determines what a statement is. `bare` is its text without citations and Markdown.
@@ -72,11 +90,12 @@ pub(super) fn purpose(bare: &str, heading: &str, is_row: bool, has_citation: boo
     if text.ends_with('?') {
         return Purpose::Fragment;
     }
-    if UNKNOWN.is_match(text) && !asserts_besides(text) {
+    if (UNKNOWN.is_match(text) || !has_citation && OPEN_QUESTION.is_match(text)) && !asserts_besides(text) {
         return Purpose::Unknown;
     }
-    let instructs = is_instruction(text) || CONDITION.is_match(text);
-    let plans = instructs || PLAN.is_match(&without_past(text)) || OPINION.is_match(text);
+    let instructs = is_instruction(text) || CONDITION.is_match(text) && !(WHEN.is_match(text) && EVENT.is_match(text));
+    let is_due = || DUE.is_match(text) && !EVENT.is_match(text);
+    let plans = instructs || PLAN.is_match(&without_past(text)) || OPINION.is_match(text) || is_due();
     if has_citation {
         // What cites evidence asserts something, unless it is an instruction that refers to it.
         return if instructs && !has_figure { Purpose::Plan } else { Purpose::Fact };
@@ -112,7 +131,19 @@ fn without_quotes(text: &str) -> String {
 fn without_past(text: &str) -> String {
     let mut out = text.to_lowercase();
     out = out.replace("could not have ", "might ");
-    for past in ["could not ", "couldn't ", "could no longer ", "would not ", "were too ", "was too ", "could only "] {
+    for past in [
+        "could not ",
+        "couldn't ",
+        "could no longer ",
+        "would not ",
+        "were too ",
+        "was too ",
+        "could only ",
+        "could neither ",
+        "could hardly ",
+        "could barely ",
+        "could scarcely ",
+    ] {
         out = out.replace(past, " ");
     }
     out
@@ -259,6 +290,15 @@ mod tests {
             ("The evidence does not show who deployed it.", Unknown),
             ("Is the pool too small?", Fragment),
             ("Root cause:", Fragment),
+            ("Whether a timeout of 30 s was chosen on purpose could not be found out.", Unknown),
+            ("Which library holds on to the buffers is still open.", Unknown),
+            ("Nothing tells us who saw the mails.", Unknown),
+            ("What filled the disk was the audit log.", Fact),
+            ("Once the release was out, requests failed.", Fact),
+            ("Once the queue is empty, close the incident.", Plan),
+            ("kim writes a report for the vendor by Friday.", Plan),
+            ("kim wrote a report for the vendor by Friday.", Fact),
+            ("Customers could neither pay nor log in.", Fact),
         ] {
             assert_eq!(
                 purpose(text, "Root cause", false, false, text.contains(|c: char| c.is_ascii_digit())),

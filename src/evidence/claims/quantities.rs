@@ -52,9 +52,34 @@ pub(super) struct Quantity {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Clock {
     pub secs: f64,
-    /// Whether seconds are written.
-    pub has_seconds: bool,
+    pub precision: Precision,
     pub at: Range<usize>,
+}
+
+/// How exactly a time is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Precision {
+    Seconds,
+    Minutes,
+    /// In words, such as "a quarter past nine".
+    Words,
+    /// In words that fit both halves of the day.
+    EitherHalf,
+    /// Noon or midnight.
+    Bound,
+}
+
+impl Precision {
+    /// The seconds by which what happened may be before and after the time that is written.
+    pub(super) fn slack(self) -> (f64, f64) {
+        match self {
+            Self::Seconds | Self::Bound => (0.5, 0.5),
+            // It holds for its minute, and for the half minute that rounds up to it.
+            Self::Minutes => (30.5, 60.0),
+            // Whoever writes it so rounds to five minutes.
+            Self::Words | Self::EitherHalf => (180.0, 180.0),
+        }
+    }
 }
 
 /// A day.
@@ -64,6 +89,14 @@ pub(super) struct Day {
     pub year: Option<u32>,
     pub month: u32,
     pub day: u32,
+}
+
+impl Day {
+    /// The day in the calendar; `None` without a year, or if there is no such day.
+    pub(super) fn date(&self) -> Option<time::Date> {
+        let month = time::Month::try_from(u8::try_from(self.month).ok()?).ok()?;
+        time::Date::from_calendar_date(i32::try_from(self.year?).ok()?, month, u8::try_from(self.day).ok()?).ok()
+    }
 }
 
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?"));
@@ -167,49 +200,119 @@ fn size(word: &str, lower: &str) -> Option<Unit> {
 /// The quantities in a text. Digits inside a name (`p95`, `db-3`, `v1.42.0`, `INC-7`), in a time or in a date are none, nor
 /// are ordinals.
 pub(super) fn quantities(text: &str) -> Vec<Quantity> {
-    let mut found = numbers(text, false);
-    found.extend(WORDED.captures_iter(text).filter_map(|c| {
-        let whole = c.get(0)?;
-        let value = match c.name("n")?.as_str().to_lowercase().as_str() {
-            "two" => 2.0,
-            "three" => 3.0,
-            "four" => 4.0,
-            "five" => 5.0,
-            "six" => 6.0,
-            "seven" => 7.0,
-            "eight" => 8.0,
-            "nine" => 9.0,
-            "ten" => 10.0,
-            "twelve" => 12.0,
-            "fifteen" => 15.0,
-            "twenty" => 20.0,
-            "thirty" => 30.0,
-            "forty" => 40.0,
-            _ => return None,
-        };
-        let unit = unit_of(c.name("unit")?.as_str());
-        Some(Quantity { value, decimals: 0, zeros: 0, unit, at: whole.range() })
-    }));
+    quantities_besides(text, &times(text))
+}
+
+/// Like [`quantities`], for a text whose times and days are at known places.
+pub(super) fn quantities_besides(text: &str, times: &[Range<usize>]) -> Vec<Quantity> {
+    let mut found = numbers(text, times, false);
+    let in_digits = found.len();
+    // "Five minutes before midnight" is a time.
+    let is_taken = |at: &Range<usize>| times.iter().any(|t| t.start < at.end && at.start < t.end);
+    for quantity in WORDED.captures_iter(text).filter_map(|c| worded(&c)).filter(|q| !is_taken(&q.at)) {
+        if !add_to_last(text, &mut found, in_digits, &quantity) {
+            found.push(quantity);
+        }
+    }
+    if found.len() > in_digits {
+        found.sort_by_key(|q| q.at.start);
+    }
+    share_units(text, &mut found);
     found
 }
 
-/// A duration in words. Whoever writes it so rounds.
+/// Adds a part of a duration to the one before it, such as the seconds of `4m 12s`. `false` unless it is such a part. Only
+/// quantities from `first` on are changed.
+fn add_to_last(text: &str, out: &mut [Quantity], first: usize, part: &Quantity) -> bool {
+    let Some((last, unit)) = out.get_mut(first..).and_then(<[Quantity]>::last_mut).zip(part.unit) else { return false };
+    let Some(whole) = last.unit.filter(|l| l.dimension == unit.dimension && l.factor > unit.factor) else { return false };
+    let gap = text.get(last.at.end..part.at.start);
+    if unit.dimension != Dimension::Time || !gap.is_some_and(|gap| ["", " ", " and ", ", "].contains(&gap)) {
+        return false;
+    }
+    last.value = last.value * whole.factor / unit.factor + part.value;
+    last.unit = part.unit;
+    last.decimals = part.decimals;
+    last.zeros = 0;
+    last.at.end = part.at.end;
+    true
+}
+
+/// What is between the bounds of a range, which have one unit: `0.76–0.93 s`, `between 4 and 6 ms`.
+static RANGE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^ ?(?:[–—-]|\.\.\.?|…| to | and | or )(?:~|about |around )?$"));
+
+/// Gives the lower bound of a range the unit of the upper one.
+fn share_units(text: &str, found: &mut [Quantity]) {
+    for n in 1..found.len() {
+        let (Some(low), Some(high)) = (found.get(n - 1), found.get(n)) else { continue };
+        let is_range = low.unit.is_none() && text.get(low.at.end..high.at.start).is_some_and(|gap| RANGE.is_match(gap));
+        let unit = high.unit.filter(|_| is_range);
+        if let Some(low) = found.get_mut(n - 1).filter(|_| unit.is_some()) {
+            low.unit = unit;
+        }
+    }
+}
+
+const NUMBER_WORD: &str = "(?:(?:twenty|thirty|forty|fifty|sixty|ninety)(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen)";
+
+/// The value of a number in words, below a hundred and in lower case.
+fn number_in_words(words: &str) -> Option<f64> {
+    let place = |list: &str, word: &str| list.split(' ').position(|w| w == word).map(|n| n as f64);
+    let ones = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen";
+    let tens = "- - twenty thirty forty fifty sixty seventy eighty ninety";
+    match words.split_once([' ', '-']) {
+        Some((ten, one)) => Some(place(tens, ten)? * 10.0 + place(ones, one)?),
+        None => place(ones, words).or_else(|| place(tens, words).map(|n| n * 10.0)),
+    }
+}
+
+/// A duration in words: "twenty-five minutes", "an hour and a half", "a quarter of an hour". Whoever writes it so rounds.
 static WORDED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\b(?P<n>two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty) (?P<unit>seconds|minutes|hours|days)\b",
-    )
+    pattern(&format!(
+        r"(?i)\b(?:(?P<n>{NUMBER_WORD}|a couple of|a dozen)(?: and a (?P<plus>half|quarter))? (?P<unit>seconds?|minutes?|hours?|days?)|(?P<share>half|quarter of|three[ -]quarters of) an? (?P<whole>minute|hour|day)|an? (?P<single>minute|hour)(?P<half> and a half)?)\b"
+    ))
 });
+
+fn worded(c: &regex::Captures<'_>) -> Option<Quantity> {
+    let word = |name: &str| c.name(name).map(|m| m.as_str().to_lowercase());
+    let unit = word("unit").or_else(|| word("whole")).or_else(|| word("single"))?;
+    let value = if let Some(share) = word("share") {
+        if share == "half" {
+            0.5
+        } else if share.starts_with("three") {
+            0.75
+        } else {
+            0.25
+        }
+    } else if word("single").is_some() {
+        if word("half").is_some() { 1.5 } else { 1.0 }
+    } else {
+        let whole = match word("n")?.as_str() {
+            "a couple of" => 2.0,
+            "a dozen" => 12.0,
+            // "One second" may be the second one.
+            "one" if unit == "second" => return None,
+            number => number_in_words(number)?,
+        };
+        whole + word("plus").map_or(0.0, |part| if part == "half" { 0.5 } else { 0.25 })
+    };
+    Some(Quantity { value, decimals: usize::from(value.fract() != 0.0), zeros: 0, unit: unit_of(&unit), at: c.get(0)?.range() })
+}
 
 /// Like [`quantities`], with the numbers inside names, for the text of evidence: a claim may take `15gb` from `maxmemory:15gb`.
 pub(super) fn all_quantities(text: &str) -> Vec<Quantity> {
-    numbers(text, true)
+    numbers(text, &times(text), true)
 }
 
-fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
+/// Where times and days are in a text.
+fn times(text: &str) -> Vec<Range<usize>> {
+    clocks(text).into_iter().map(|c| c.at).chain(day_ranges(text)).collect()
+}
+
+fn numbers(text: &str, taken: &[Range<usize>], also_in_names: bool) -> Vec<Quantity> {
     if !text.bytes().any(|b| b.is_ascii_digit()) {
         return Vec::new();
     }
-    let taken: Vec<Range<usize>> = clocks(text).into_iter().map(|c| c.at).chain(day_ranges(text)).collect();
     let mut out: Vec<Quantity> = Vec::new();
     for found in NUMBER.find_iter(text) {
         if taken.iter().any(|t| t.contains(&found.start())) || !also_in_names && is_in_name(text, found.start(), found.end()) {
@@ -267,37 +370,39 @@ fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
                 unit = Some(Unit { dimension: Dimension::Count, factor, is_rate: true });
             }
         }
-        // Parts of one duration, such as `4m 12s`, are one quantity.
-        if let (Some(last), Some(u)) = (out.last_mut(), unit)
-            && last.unit.is_some_and(|l| l.dimension == Dimension::Time && u.dimension == Dimension::Time && l.factor > u.factor)
-            && text.get(last.at.end..found.start()).is_some_and(|gap| ["", " ", " and "].contains(&gap))
-            && let Some(l) = last.unit
-        {
-            last.value = last.value * l.factor / u.factor + value;
-            last.unit = unit;
-            last.decimals = decimals;
-            last.zeros = 0;
-            last.at.end = end;
-            continue;
+        let quantity = Quantity { value, decimals, zeros, unit, at: found.start()..end };
+        if !add_to_last(text, &mut out, 0, &quantity) {
+            out.push(quantity);
         }
-        out.push(Quantity { value, decimals, zeros, unit, at: found.start()..end });
     }
     out
 }
 
-pub(super) static FROM_TO: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)\bfrom (?:about |around |roughly |under |over |nearly |almost |~)?(?P<from>\d[\d,]*(?:\.\d+)?)(?P<u1>[^\d→]{0,24}?) (?:to|→) (?:about |around |roughly |under |over |nearly |almost |more than |~)?(?P<to>\d[\d,]*(?:\.\d+)?)(?P<u2> ?[%\p{L}/]*)",
-    )
-});
+const ABOUT: &str = "(?:(?:well|just|a little|slightly) )?(?:(?:about|around|roughly|approximately|over|under|above|below|nearly|almost|some|more than|less than|up to|at least|as much as|as many as|as high as) |[~≈<>])*";
+static FROM: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)\bfrom {ABOUT}$")));
+static TO: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)^[^\d→]{{0,24}}? (?:to|→) {ABOUT}$")));
+static ARROW: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[^→\n]{0,12}→ ?$"));
 
-/// The values of `from A to B`, if both have the same unit.
-pub(super) fn from_to(statement: &str) -> Option<(f64, f64)> {
-    let c = FROM_TO.captures(statement)?;
-    let found = quantities(statement);
-    let at = |name: &str| c.name(name).and_then(|m| found.iter().find(|q| q.at.start == m.start()));
-    let (from, to) = (at("from")?, at("to")?);
+/// The values of each `from A to B` in the quantities of a text, in the base unit if the two are in different ones. Values that
+/// measure different things are left out.
+pub(super) fn from_to(text: &str, quantities: &[Quantity]) -> Vec<(f64, f64)> {
+    let is_change = |a: &Quantity, b: &Quantity| {
+        text.get(..a.at.start).is_some_and(|t| FROM.is_match(t)) && text.get(a.at.end..b.at.start).is_some_and(|t| TO.is_match(t))
+    };
+    let pairs = quantities.iter().zip(quantities.iter().skip(1));
+    pairs.filter(|(a, b)| is_change(a, b)).filter_map(|(a, b)| in_one_unit(a, b)).collect()
+}
+
+/// The values of the first `A → B` in the quantities of a text, as [`from_to`] has them.
+pub(super) fn arrow(text: &str, quantities: &[Quantity]) -> Option<(f64, f64)> {
+    let mut pairs = quantities.iter().zip(quantities.iter().skip(1));
+    let (from, to) = pairs.find(|(a, b)| text.get(a.at.end..b.at.start).is_some_and(|gap| ARROW.is_match(gap)))?;
+    in_one_unit(from, to)
+}
+
+fn in_one_unit(from: &Quantity, to: &Quantity) -> Option<(f64, f64)> {
     match (from.unit, to.unit) {
+        (Some(a), Some(b)) if a == b => Some((from.value, to.value)),
         (Some(a), Some(b)) if a.dimension == b.dimension => Some((from.value * a.factor, to.value * b.factor)),
         (None, _) | (_, None) => Some((from.value, to.value)),
         _ => None,
@@ -325,10 +430,21 @@ fn is_in_name(text: &str, start: usize, end: usize) -> bool {
 
 /// The times of day in a text. A time with another zone is converted to UTC.
 pub(super) fn clocks(text: &str) -> Vec<Clock> {
-    let mut out = Vec::new();
-    if !text.contains(':') {
-        return out;
+    let mut out = if text.contains(':') { clocks_in_digits(text) } else { Vec::new() };
+    let in_digits = out.len();
+    for clock in SPOKEN.captures_iter(text).filter_map(|c| spoken(&c)) {
+        if !out.iter().take(in_digits).any(|c| c.at.start < clock.at.end && clock.at.start < c.at.end) {
+            out.push(clock);
+        }
     }
+    if out.len() > in_digits {
+        out.sort_by_key(|c| c.at.start);
+    }
+    out
+}
+
+fn clocks_in_digits(text: &str) -> Vec<Clock> {
+    let mut out = Vec::new();
     for c in CLOCK.captures_iter(text) {
         let Some(whole) = c.get(0) else { continue };
         let before = text.get(..whole.start()).and_then(|t| t.chars().next_back());
@@ -336,20 +452,74 @@ pub(super) fn clocks(text: &str) -> Vec<Clock> {
             continue;
         }
         let part = |name: &str| c.name(name).and_then(|m| m.as_str().parse::<f64>().ok());
-        let (Some(mut hour), Some(minute)) = (part("hour"), part("minute")) else { continue };
+        let (Some(hour), Some(minute)) = (part("hour"), part("minute")) else { continue };
         if minute >= 60.0 || hour > 24.0 {
             continue;
         }
-        match c.name("half").map(|m| m.as_str().chars().next()) {
-            Some(Some('p')) if hour < 12.0 => hour += 12.0,
-            Some(Some('a')) if hour == 12.0 => hour = 0.0,
-            _ => {}
-        }
+        let hour = in_half(hour, c.name("half"));
         let offset = c.name("zone").map_or(0.0, |z| offset_hours(z.as_str()));
         let secs = hour * 3600.0 + minute * 60.0 + part("second").unwrap_or(0.0) - offset * 3600.0;
-        out.push(Clock { secs: secs.rem_euclid(86_400.0), has_seconds: c.name("second").is_some(), at: whole.range() });
+        let precision = if c.name("second").is_some() { Precision::Seconds } else { Precision::Minutes };
+        out.push(Clock { secs: secs.rem_euclid(86_400.0), precision, at: whole.range() });
     }
     out
+}
+
+/// An hour of a twelve-hour clock in its half of the day, `am` or `pm`.
+fn in_half(hour: f64, half: Option<regex::Match<'_>>) -> f64 {
+    match half.and_then(|m| m.as_str().chars().next()).map(|c| c.to_ascii_lowercase()) {
+        Some('p') if hour < 12.0 => hour + 12.0,
+        Some('a') if hour == 12.0 => 0.0,
+        _ => hour,
+    }
+}
+
+const HOURS: &str = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve";
+
+/// A time in words: "a quarter to twelve", "ten past five pm", "nine o'clock", "11 pm", "midnight". "Ten to twelve" is a time
+/// only behind "at", and "a quarter to one" only if no noun follows.
+static SPOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        r"(?i)\b(?:(?:(?P<part>quarter|half|five|ten|twenty|twenty[ -]five) (?P<past>past|after)|(?P<part2>quarter)(?: minutes)? (?:to|before)|at (?P<part3>five|ten|twenty|twenty[ -]five) to) (?P<hour>{HOURS}|noon|midnight)|(?P<minutes>\d{{1,2}}|{NUMBER_WORD}) minutes? (?:(?P<since>past) (?P<hour2>{HOURS}|noon|midnight)|(?P<side>after|before|to) (?P<bound2>noon|midnight))|(?P<full>{HOURS}) o['’]clock|(?P<digits>\d{{1,2}})(?: o['’]clock| ?(?P<half>[ap]\.?m\.?))|(?P<bound>noon|midday|midnight))\b(?: ?(?P<half2>[ap]\.?m)\b)?(?-i: (?P<zone>{ZONE})\b)?"
+    ))
+});
+
+/// The number of minutes or hours in a word.
+fn spoken_number(word: &str) -> Option<f64> {
+    match word {
+        "quarter" => Some(15.0),
+        "half" => Some(30.0),
+        _ => word.parse().ok().or_else(|| number_in_words(word)),
+    }
+}
+
+fn spoken(c: &regex::Captures<'_>) -> Option<Clock> {
+    let at = c.name("part3").or_else(|| c.get(0))?.start()..c.get(0)?.end();
+    let word = |name: &str| c.name(name).map(|m| m.as_str().to_lowercase());
+    let bound = |word: &str| if word == "midnight" { 0.0 } else { 12.0 };
+    let offset = c.name("zone").map_or(0.0, |z| offset_hours(z.as_str()));
+    let clock = |hours: f64, precision| Clock { secs: ((hours - offset) * 3600.0).rem_euclid(86_400.0), precision, at };
+    if let Some(word) = word("bound") {
+        return Some(clock(bound(&word), Precision::Bound));
+    }
+    if let Some((minutes, noon)) = word("minutes").zip(word("bound2")) {
+        let sign = if word("side").as_deref() == Some("after") { 1.0 } else { -1.0 };
+        return Some(clock(bound(&noon) + sign * spoken_number(&minutes)? / 60.0, Precision::Minutes));
+    }
+    let half = c.name("half").or_else(|| c.name("half2"));
+    let (hour, is_known) = if let Some(digits) = word("digits") {
+        (digits.parse().ok().filter(|hour| *hour <= 24.0)?, half.is_some())
+    } else {
+        let hour = word("hour").or_else(|| word("hour2")).or_else(|| word("full"))?;
+        spoken_number(&hour).map_or_else(|| (bound(&hour), true), |number| (number, half.is_some()))
+    };
+    let minutes = if let Some(past) = word("part").or_else(|| word("minutes")) {
+        spoken_number(&past)?
+    } else {
+        word("part2").or_else(|| word("part3")).map_or(Some(0.0), |to| spoken_number(&to).map(|m| -m))?
+    };
+    let precision = if is_known || hour > 12.0 { Precision::Words } else { Precision::EitherHalf };
+    Some(clock(in_half(hour, half) + minutes / 60.0, precision))
 }
 
 /// The hours that a zone is ahead of UTC. An unknown abbreviation counts as UTC.
@@ -440,12 +610,48 @@ mod tests {
     }
 
     #[test]
+    fn reads_durations_in_words() {
+        for (text, minutes) in [
+            ("eleven minutes later", 11.0),
+            ("forty-five minutes", 45.0),
+            ("an hour and a half", 90.0),
+            ("half an hour", 30.0),
+            ("a quarter of an hour", 15.0),
+            ("two and a half hours", 150.0),
+            ("a minute later", 1.0),
+            ("a couple of minutes", 2.0),
+        ] {
+            let secs = quantities(text).first().and_then(|q| Some(q.value * q.unit?.factor));
+            assert_eq!(secs, Some(minutes * 60.0), "{text}");
+        }
+        assert_eq!(quantities("one second replica, a day off, per hour"), []);
+    }
+
+    #[test]
     fn reads_times_and_days() {
         let secs = |text: &str| clocks(text).first().map(|c| c.secs);
         assert_eq!(secs("16:48:29"), Some(60_509.0));
         assert_eq!(secs("16:48 CEST"), secs("14:48Z"));
         assert_eq!(secs("4:48 pm"), secs("16:48 UTC"));
         assert_eq!(secs("16:48 +02:00"), secs("14:48"));
+        for (spoken, written) in [
+            ("at a quarter to twelve", "11:45"),
+            ("a quarter past eleven pm", "23:15"),
+            ("half past nine", "9:30"),
+            ("half past midnight CEST", "22:30"),
+            ("at ten to four p.m.", "15:50"),
+            ("twenty-five past six", "6:25"),
+            ("eight o'clock", "8:00"),
+            ("11 pm", "23:00"),
+            ("before midnight", "00:00"),
+            ("sixteen minutes past midnight", "00:16"),
+            ("5 minutes before noon", "11:55"),
+        ] {
+            assert_eq!(secs(spoken), secs(written), "{spoken}");
+        }
+        for text in ["from ten to twelve connections", "a quarter of the requests", "half the pods", "five to ten seconds"] {
+            assert_eq!(secs(text), None, "{text}");
+        }
         let day = Day { year: Some(2026), month: 10, day: 6 };
         assert_eq!(days("2026-10-06, 6 October 2026, Oct 6, 2026"), [day, day, day]);
         assert_eq!(days("on 14 April"), [Day { year: None, month: 4, day: 14 }]);

@@ -121,6 +121,18 @@ impl Course {
         self.points.iter().rev().find(|p| p.0 <= secs).map(Self::middle)
     }
 
+    /// Whether it has samples before and after a time.
+    pub(super) fn covers(&self, secs: f64) -> bool {
+        let secs = self.in_window(secs);
+        self.points.first().is_some_and(|p| p.0 <= secs) && self.points.last().is_some_and(|p| secs <= p.0)
+    }
+
+    /// Its values at some times, and its first and last one.
+    pub(super) fn values_at(&self, times: &[f64]) -> Vec<f64> {
+        let ends = [self.points.first(), self.points.last()].into_iter().flatten().map(Self::middle);
+        times.iter().filter_map(|secs| self.at(self.in_window(*secs))).chain(ends).collect()
+    }
+
     /// Whether the value goes this way until a time, from some time before. `None` if the samples do not decide it.
     pub(super) fn goes_until(&self, direction: Direction, secs: f64) -> Option<bool> {
         let until = self.in_window(secs);
@@ -170,6 +182,18 @@ impl Course {
     fn is_steady(&self) -> bool {
         let level = self.max.abs().max(self.min.abs());
         self.max - self.min <= level * 0.12
+    }
+
+    /// Where the value goes right after an event and from there to the end of the window, or from its start to the event.
+    /// Empty if the samples do not decide it.
+    pub(super) fn directions_about(&self, secs: f64, is_before: bool) -> Vec<Direction> {
+        let last = self.points.last().map_or(secs, |p| p.0);
+        let readings = if is_before {
+            [self.direction(&[f64::NEG_INFINITY, secs]), None]
+        } else {
+            [self.direction(&[secs]), self.direction(&[secs, last])]
+        };
+        readings.into_iter().flatten().collect()
     }
 
     /// Where the value goes between two times, or after one, or over the whole window. `None` if the samples do not decide it.
