@@ -14,6 +14,7 @@ pub mod log_shift;
 pub mod merge;
 pub mod movement;
 pub mod onset;
+pub mod parallel;
 pub mod parts;
 pub mod patterns;
 pub mod quantity;

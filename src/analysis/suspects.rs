@@ -14,13 +14,14 @@ mod added_time;
 mod wait_attribution;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 use regex::{Regex, RegexBuilder};
 
 use super::call_graph::CallGraph;
 use super::departure::{Departure, MeasuredSeries, Point, SeriesId, measure_without, quantile, rates};
 use super::movement::Direction;
+use super::parallel::map_all;
 use super::parts::{LeftOut, Part};
 use super::quantity::{Meaning, Quantity, service_weight};
 use super::requests::ServiceChange;
@@ -213,14 +214,12 @@ fn contains_any(words: &LazyLock<Option<Regex>>, text: &str) -> bool {
 const SCORE_STEP: f64 = 1e-9;
 /// Number of series from which they are measured on several threads.
 const MIN_PARALLEL: usize = 256;
-/// Largest number of threads.
-const MAX_THREADS: usize = 4;
 
 /// Measures all series. The result keeps their order, whatever the number of threads.
 fn measured<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<ScoredSeries<'a>> {
     let mut scored: Vec<ScoredSeries<'_>> = series
         .iter()
-        .zip(measure_all(series, known.left_out))
+        .zip(map_all(series, MIN_PARALLEL, |series| measure_without(series, known.left_out)))
         .map(|(series, departure)| {
             let (service, metric) = (series.id.service.as_str(), series.id.metric.as_str());
             ScoredSeries { series, service, metric, meaning: Meaning::of(metric), departure, score: 0.0, service_score: 0.0 }
@@ -321,29 +320,6 @@ impl Shape {
         let correlation = both / (of_a * of_b).sqrt();
         if correlation.is_finite() { correlation.clamp(-1.0, 1.0) } else { 0.0 }
     }
-}
-
-/// Measures all series in their order, on several threads if there are many.
-fn measure_all(series: &[MeasuredSeries], left_out: LeftOut) -> Vec<Departure> {
-    // Asking the system on each call would cost more than measuring a few series.
-    static PROCESSORS: OnceLock<usize> = OnceLock::new();
-    let measure = |series: &MeasuredSeries| measure_without(series, left_out);
-    let threads = *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS));
-    if series.len() < MIN_PARALLEL || threads < 2 {
-        return series.iter().map(measure).collect();
-    }
-    let mut parts = series.chunks(series.len().div_ceil(threads));
-    let own = parts.next().unwrap_or_default();
-    std::thread::scope(|scope| {
-        let others: Vec<_> =
-            parts.map(|part| (part.len(), scope.spawn(move || part.iter().map(measure).collect::<Vec<Departure>>()))).collect();
-        let mut measured: Vec<Departure> = own.iter().map(measure).collect();
-        for (len, part) in others {
-            // The threads do not panic. If one did, its series would count as unchanged.
-            measured.extend(part.join().unwrap_or_else(|_| vec![Departure::default(); len]));
-        }
-        measured
-    })
 }
 
 /// Ranks what an incident may have begun with, the most suspect first: one entry per series, services by score, and for each

@@ -26,11 +26,15 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
+use crate::analysis::parallel::map_all;
 use crate::incident::{Certainty, Citation, Claim, ClaimKind, ClaimState, EvidenceId};
 use facts::{All, Facts};
 use kinds::Purpose;
 use said::Said;
 use statements::Statement;
+
+/// The number of items and of statements from which they are read on several threads.
+const MIN_PARALLEL: usize = 8;
 
 /// The result of checking an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,18 +65,25 @@ pub fn check_claims(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Check
 
 /// Checks an answer as [`check_claims`] does, and its words of confidence against the certainty of the findings, if it is known.
 pub fn check_claims_within(answer: &str, shown: &BTreeMap<EvidenceId, String>, band: Option<Certainty>) -> CheckedAnswer {
-    let facts: BTreeMap<EvidenceId, Facts> = shown.iter().map(|(id, text)| (*id, Facts::of(text))).collect();
+    let items: Vec<(&EvidenceId, &String)> = shown.iter().collect();
+    let facts: BTreeMap<EvidenceId, Facts> =
+        map_all(&items, MIN_PARALLEL, |(id, text)| (**id, Facts::of(text))).into_iter().collect();
     let shown_items = Shown { facts: &facts, all: All::of(&facts), subjects: subject::Subjects::new(shown), band };
     let mut checked = CheckedAnswer::default();
-    for statement in statements::statements(answer) {
+    let statements = statements::statements(answer);
+    let judged = map_all(&statements, MIN_PARALLEL, |statement| {
         let cited = citations(&statement.text);
+        let verdict = verdict(statement, &cited, &shown_items);
+        (cited, verdict)
+    });
+    for (statement, (cited, verdict)) in statements.into_iter().zip(judged) {
         for id in &cited {
             let ok = id.parse().is_ok_and(|id: EvidenceId| shown.contains_key(&id));
             if !checked.citations.iter().any(|c| c.id == *id) {
                 checked.citations.push(Citation { id: id.clone(), ok });
             }
         }
-        if let Some((state, fault)) = verdict(&statement, &cited, &shown_items) {
+        if let Some((state, fault)) = verdict {
             let (kind, reason) = fault.map_or((None, None), |f| (Some(f.kind), Some(f.reason)));
             checked.claims.push(Claim {
                 text: statement.text,
