@@ -79,8 +79,7 @@ impl WrittenRule {
             (format!("(?:^|[^A-Za-z0-9_.])(?P<v>(?P<name>{}){body})", any(&self.prefixes)), &self.prefixes)
         } else if !self.names.is_empty() {
             let name = r"(?:[a-z0-9]+[_.-])*(?:NAMES)[\w.-]{0,30}(?: [a-z]{3,11}){0,2}".replace("NAMES", &any(&self.names));
-            let value =
-                r#"["'\]]{0,2}[ \t]*(?:=>|->|[?:]{0,3}==?|:{1,3}|\|\||,|>)[ \t]*["'`]{0,2}(?P<v>[A-Za-z0-9_+/=.~-]{16,})"#;
+            let value = r#"(?:["'\]]{0,2}[ \t]*(?:=>|->|[?:]{0,3}==?|:{1,3}|\|\||,|>)|[ ](?:key|token|secret))[ \t]*["'`]{0,2}(?P<v>[A-Za-z0-9_+/=.~-]{16,})"#;
             (format!("(?i)(?:^|[^A-Za-z0-9])(?P<name>{name}){value}"), &self.names)
         } else {
             (self.pattern.clone(), &self.keywords)
@@ -500,9 +499,33 @@ mod tests {
         all
     }
 
+    /// Values with signs that end others, and those whose name is elsewhere.
+    const ENTANGLED: &[(&str, &str)] = &[
+        ("password=Sommer-hunter2 env=prod", "Sommer"),
+        ("DB_PASS=a&b=hunter2\nDB_HOST=pg", "a&b=hunter2"),
+        ("  sqlPassword: Wren&hunter2\n  sqlDb: erp", "Wren&hunter2"),
+        ("PWD_ADMIN := Teal_hunter2", "Teal_hunter2"),
+        ("pass=$'aN\\x73i-hunter2' ./go", "hunter2"),
+        ("Error: creating Secret: admin_password = \"rQe!hunter2\" is too short", "rQe!hunter2"),
+        (r#"{"ParameterKey":"MasterPassword","ParameterValue":"hunter-2x"}"#, "hunter-2x"),
+        ("toolx -u admin -p hunter2x list", "hunter2x"),
+        ("net use Z: \\\\fs1\\d /user:CORP\\svc Olive.hunter2 /persistent:no", "Olive.hunter2"),
+        ("kubectl get secret db -o jsonpath='{.data.p}' | base64 -d\nhunter2Qx\n$", "hunter2Qx"),
+        ("machine ftp.corp login mirror password hunterDPDe", "hunterDPDe"),
+        ("write(4, \"USER up\\r\\nPASS hunter2-Ft\\r\\n\", 27)", "hunter2-Ft"),
+        ("Duplicate entry 'hunter2xyz' for key 'sessions.token_unique'", "hunter2xyz"),
+        ("creds for the printer page (admin : Toner_hunter2) are known", "Toner_hunter2"),
+        ("password for user backup updated from Old_hunter2 to ***", "Old_hunter2"),
+        ("パスワードは hunter2q です", "hunter2q"),
+        ("<secret><![CDATA[a<b&c>hunter2]]></secret>", "hunter2"),
+        ("ops: whats the pw for grafana?\nkim: Tundra_hunter2!\nops: thx", "Tundra_hunter2"),
+        ("NAME      USERNAME   TOKEN             AGE\nrunner-7  ci         hunter2Xq9LmZ4t   4d", "hunter2Xq9LmZ4t"),
+    ];
+
     #[test]
     fn removes_planted_secrets_and_is_idempotent() {
-        for (text, secret) in planted() {
+        let entangled = ENTANGLED.iter().map(|(text, secret)| ((*text).to_owned(), (*secret).to_owned()));
+        for (text, secret) in planted().into_iter().chain(entangled) {
             let once = redact(&text);
             assert!(!once.contains(&secret), "{text} -> {once}");
             assert!(once.contains("<redacted:"), "{text} -> {once}");
@@ -521,6 +544,10 @@ mod tests {
             "password: null",
             "ratio 0.6913043478260869 and 0.4111111111111111, -4111111111111111",
             "token=none, secret=\"\"",
+            "password_length=12, PASSWORD_POLICY=v2-strict, secret rotated from version-3 to version-4",
+            "ops: is the password policy known?\nkim: checkout-v2.41.0\nops: ok",
+            "NAME       TOKENS   AGE\nsession-1  3        4d",
+            "listing admin/v2/users and user/12345678 took 3 s",
             "sum by (service) (rate(http_requests_total{code=~\"5..\"}[1m])) > 0.01",
         ] {
             assert_eq!(redact(text), text);

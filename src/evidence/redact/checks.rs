@@ -43,10 +43,14 @@ pub(super) fn find(name: &str) -> Option<Check> {
         "key_value" => key_value,
         "block" => |h| !is_placeholder(h.value) && !is_reference(h.value) && !h.value.starts_with("-----"),
         "phrase" => phrase,
-        "flag" => |h| !is_placeholder(h.value) && !is_reference(h.value) && !is_path(h.value) && !is_plain_word(h.value),
+        "flag" => |h| is_flag_value(h) && !is_plain_word(h.value),
         "user_pass" => |h| {
             !is_reference(h.value) && !h.value.starts_with("//") && !is_masked(h.value.rsplit([':', '%']).next().unwrap_or(""))
         },
+        "flag_mixed" => |h| is_flag_value(h) && is_mixed(h.value) && !h.value.contains([':', '=']),
+        "named_before" => named_before,
+        "quoted_phrase" => |h| is_flag_value(h) && is_mixed(h.value) && h.value.split_whitespace().count() < 8,
+        "pair" => pair,
         "mixed" => |h| is_mixed(h.value) && !is_identifier(h.value) && !is_reference(h.value),
         "card_length" => |h| (13..=19).contains(&digits_of(h.value).len()),
         "bare" => |h| {
@@ -58,18 +62,7 @@ pub(super) fn find(name: &str) -> Option<Check> {
                 && !is_path(h.value)
         },
         "prose" => prose,
-        "prose_value" => |h| {
-            let value = h.value.trim_end_matches(['.', '!', '?', ':']);
-            is_mixed(value)
-                && value.len() >= 6
-                && !is_identifier(value)
-                && !is_version(value)
-                && !is_placeholder(value)
-                && !is_reference(value)
-                && !is_path(value)
-                && !value.contains(['=', '('])
-                && !is_dated(value.trim_end_matches(char::is_alphabetic))
-        },
+        "prose_value" => |h| is_password(h.value),
         "code" => |h| {
             let lead = h.whole.to_lowercase();
             !["status", "exit", "error", "http", "zip", "response", "area", "country"].iter().any(|w| lead.contains(w))
@@ -90,6 +83,7 @@ pub(super) fn find(name: &str) -> Option<Check> {
         "ssn" => |h| is_ssn(h.value),
         "national_id" => is_national_id,
         "has_digits" => |h| h.value.bytes().filter(u8::is_ascii_digit).count() >= 4,
+        "document" => |h| is_document(h.value),
         "public_address" => |h| is_public_address(h.value),
         _ => return None,
     })
@@ -146,7 +140,7 @@ static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
           | !(?:Ref|Sub|GetAtt|ImportValue|vault|secret|env)\b.*
           | (?:var|local|data|module|each|self|this|process|os|env|req|request|res|ctx|config|cfg|settings|secrets|params|args|opts|options|props|event|session|random_password|aws_\w+|google_\w+|azurerm_\w+|vault_\w+)\.[A-Za-z_].*
           | (?:arn:|op://|vault:|hmac-sha256:|file:|env:|ssm:|secretsmanager:|awssm:|sm://|ref\+|keyring:|projects/).*
-          | [A-Za-z_][\w.]*\(.*                # a call
+          | [A-Za-z_][\w.]*\([^)]*(?:\)(?:\W.*)?)?$  # a call
           | [a-z_]+(?:\.[a-z_]+)+;?\)?$        # a chain of names
           | %\(.* | ENC\[.* | \{\{.* | <[a-z_\ -]+>$
           | @[A-Za-z/.].* | &[a-z].* | (?:await|new|func|function|lambda|return|typeof|async)$
@@ -159,6 +153,11 @@ static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 fn is_reference(value: &str) -> bool {
     // `$9$…` is an encrypted password of a network device.
     let is_hashed = value.starts_with('$') && (is_hash(value) || value.get(2..3) == Some("$"));
+    // A function has no name such as `bI6Rbf1y`.
+    let is_hashed = is_hashed
+        || value.split_once('(').is_some_and(|(name, _)| {
+            is_cased(name) && name.len() >= 6 && name.chars().any(|c| c.is_ascii_digit()) && !name.contains(['.', '_'])
+        });
     REFERENCE.as_ref().is_some_and(|r| r.is_match(value)) && !is_hashed || value == "$" || value.starts_with("{{")
 }
 
@@ -182,6 +181,20 @@ fn is_plain_word(value: &str) -> bool {
     !word.is_empty()
         && word.chars().all(|c| c.is_alphabetic() || c == '-' || c == '\'')
         && word.chars().skip(1).all(|c| !c.is_uppercase())
+}
+
+/// Whether a value that a sentence or a message calls a password may be one: no word, name, version, address or reference.
+pub(super) fn is_password(value: &str) -> bool {
+    let value = value.trim_end_matches(['.', '!', '?', ':']);
+    is_mixed(value)
+        && value.len() >= 6
+        && !is_identifier(value)
+        && !is_version(value)
+        && !is_placeholder(value)
+        && !is_reference(value)
+        && !is_path(value)
+        && !value.contains(['=', '('])
+        && !is_dated(value.trim_end_matches(char::is_alphabetic))
 }
 
 /// Whether a value is unlike a word or a name, so that it is the same secret wherever it occurs.
@@ -233,6 +246,94 @@ fn issued(h: &Hit<'_>) -> bool {
     let longest = runs(body).max_by_key(|run| run.len()).unwrap_or("");
     let enough = if h.name.len() > 5 || is_uuid(body) { 8 } else { 20 };
     longest.len() >= enough && (has_disorder(body) || is_cased(longest) && longest.len() >= 20)
+}
+
+/// Whether a value can be that of a flag: no path, no reference, no code.
+fn is_flag_value(h: &Hit<'_>) -> bool {
+    !h.value.starts_with('(') && !is_placeholder(h.value) && !is_reference(h.value) && !is_path(h.value)
+}
+
+/// What is said of a password in a name such as `password_length`.
+const OF_PASSWORDS: &[&str] = &[
+    "age",
+    "algorithm",
+    "attempts",
+    "attribute",
+    "auth",
+    "change",
+    "changed",
+    "check",
+    "complexity",
+    "count",
+    "encryption",
+    "env",
+    "expired",
+    "expires",
+    "expiry",
+    "field",
+    "file",
+    "format",
+    "grace",
+    "hash",
+    "history",
+    "hint",
+    "id",
+    "key",
+    "last",
+    "length",
+    "max",
+    "min",
+    "mode",
+    "name",
+    "path",
+    "policy",
+    "prompt",
+    "protected",
+    "quality",
+    "ref",
+    "regex",
+    "required",
+    "reset",
+    "rotation",
+    "rule",
+    "salt",
+    "secret",
+    "source",
+    "store",
+    "strength",
+    "timeout",
+    "ttl",
+    "type",
+    "update",
+    "updated",
+    "url",
+    "valid",
+    "version",
+];
+
+/// A value behind a name that begins with a word for a password: `PWD_ADMIN`.
+fn named_before(h: &Hit<'_>) -> bool {
+    !OF_PASSWORDS.contains(&h.name.to_lowercase().as_str())
+        && is_mixed(h.value)
+        && !is_placeholder(h.value)
+        && !is_reference(h.value)
+        && !is_path(h.value)
+        && !is_identifier(h.value)
+        && !is_version(h.value)
+}
+
+/// A password behind the name of an account: letters and digits, and signs or letters of both cases.
+fn pair(h: &Hit<'_>) -> bool {
+    let value = h.value.trim_end_matches(['.', '?']);
+    let has_sign = value.chars().any(|c| "!#$%&*+~@?_-".contains(c));
+    value.chars().any(|c| c.is_ascii_digit())
+        && value.chars().any(char::is_alphabetic)
+        && (has_sign && !is_identifier(value) || is_cased(value))
+        && value.chars().any(|c| c.is_uppercase() || "!#$%&*+~@?".contains(c))
+        && !is_version(value)
+        && !is_reference(value)
+        && !is_placeholder(value)
+        && !value.contains(['(', '=', '<', '|'])
 }
 
 /// What words in front of a random value call it a secret.
@@ -401,6 +502,14 @@ fn named(h: &Hit<'_>) -> bool {
     }
     let lower = h.name.to_lowercase();
     let is_quoted = h.before.ends_with(['"', '\'']);
+    // `creating Secret: admin_password = …`: the name of the value behind it.
+    if !is_quoted && super::names_secret(value) && h.after.trim_start().starts_with(['=', ':']) {
+        return false;
+    }
+    // `"Key": "Password", "Value": …`: so is what a colon follows.
+    if is_quoted && h.after.starts_with(['"', '\'']) && h.after.get(1..).is_some_and(|rest| rest.trim_start().starts_with(':')) {
+        return false;
+    }
     // `{"type": "keyword"}` describes a field, and a sentence is no value.
     if value.contains(' ') && value.split_whitespace().all(is_plain_word) && value.ends_with('.') {
         return false;
@@ -412,6 +521,7 @@ fn named(h: &Hit<'_>) -> bool {
     // Numbers that a person types have digits; "pin" and "otp" are also words.
     if ["pin", "otp", "cvv", "cvv2", "cvc", "code"].iter().any(|w| lower.ends_with(w))
         && !value.bytes().all(|b| b.is_ascii_digit())
+        && !(value.len() >= 20 && is_random(value))
     {
         return false;
     }
@@ -676,7 +786,11 @@ fn prose(h: &Hit<'_>) -> bool {
     if is_dated(value) && !special && !quoted {
         return false;
     }
-    (letters >= 2 && digits >= 1 && (says || special || digits >= 2 && value.len() >= 10) && !is_identifier(value))
+    let is_disordered = value.len() >= 16 && is_cased(value) && value.chars().all(char::is_alphanumeric);
+    (letters >= 2
+        && digits >= 1
+        && (says || special || is_disordered || digits >= 2 && value.len() >= 10)
+        && !is_identifier(value))
         || (special && letters >= 3 && says)
         || quoted && says && !is_plain_word(value)
         || quoted && lower.contains("pass") && says && value.len() >= 6
@@ -765,7 +879,8 @@ fn is_card(text: &str) -> bool {
 }
 
 fn is_phone(h: &Hit<'_>) -> bool {
-    let digits = digits_of(h.value).len();
+    let value = h.value.replace("%20", " ").replace("%2B", "+").replace("%2b", "+");
+    let digits = digits_of(&value).len();
     let international = h.value.starts_with('+') || h.value.starts_with("%2") || h.value.starts_with("00");
     // `081110 002221 4855` is a day, a time and a thread.
     if h.value.starts_with("00") && h.before.trim_end().ends_with(|c: char| c.is_ascii_digit()) {
@@ -823,6 +938,12 @@ fn is_phone(h: &Hit<'_>) -> bool {
 
 fn grouped_by(text: &str, c: char) -> bool {
     text.contains(c)
+}
+
+/// Whether a text is written as the number of a passport or a licence.
+fn is_document(text: &str) -> bool {
+    let digits = digits_of(text).len();
+    (digits >= 2 || digits == 1 && text.len() >= 8) && !text.bytes().any(|b| b.is_ascii_lowercase())
 }
 
 /// Whether a text is a US social security number: three groups that may be issued.

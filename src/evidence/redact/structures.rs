@@ -1,18 +1,20 @@
 //! Secrets whose name is at a distance from them: in the head of a table, in the columns of an INSERT, in a statement whose
-//! parameters are logged behind it.
+//! parameters are logged behind it, in the question that a message answers.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{is_secret_value, names_secret};
+use super::{checks, is_secret_value, names_secret};
 
 /// The places of secrets in a text that a structure names; in order, without overlaps. Empty if there are none.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = tables(text);
     found.extend(inserted_values(text));
     found.extend(bound_parameters(text));
+    found.extend(aligned_columns(text));
+    found.extend(answers(text));
     found.sort_by_key(|range| (range.start, range.end));
     let mut end = 0;
     found.retain(|range| {
@@ -98,6 +100,79 @@ fn is_column(name: &str) -> bool {
         || ["kennwort", "passwort", "pass", "pin", "cvv", "cvc", "psk"].iter().any(|w| name.eq_ignore_ascii_case(w))
 }
 
+/// The cells below a heading that names a secret where columns are aligned by spaces, as command-line tools print them.
+fn aligned_columns(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    // Where the columns begin that the last heading named.
+    let mut columns: Vec<usize> = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let (start, row) = (at, line.trim_end());
+        at += line.len();
+        let begins_cell = |column: usize| row.get(..column).is_some_and(|b| b.is_empty() || b.ends_with("  "));
+        let cell = |column: usize| row.get(column..).filter(|_| begins_cell(column)).and_then(|r| r.split_whitespace().next());
+        let names: Vec<&str> = row.split("  ").map(str::trim).filter(|n| !n.is_empty()).collect();
+        let is_heading = names.len() > 1
+            && names.iter().all(|n| n.len() < 32 && !n.contains(|c: char| c.is_lowercase() || c.is_ascii_digit()));
+        if is_heading {
+            let starts = names.iter().filter(|n| is_column(n)).filter_map(|n| row.find(*n));
+            columns = starts.collect();
+        } else if row.is_empty() {
+            columns.clear();
+        }
+        if !is_heading {
+            let cells = columns.iter().filter_map(|column| Some((start + column, cell(*column)?)));
+            found.extend(cells.filter(|(_, v)| v.len() > 5 && checks::is_distinctive(v)).map(range_of));
+        }
+    }
+    found
+}
+
+/// The time and the name in front of a chat message.
+static SPEAKER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^[ \t]*(?:\[[\d:. APM/-]{4,24}\][ \t]*|\d{1,2}:\d{2}(?::\d{2})?[ \t]+)?(?:<[\w. -]{1,24}>[ \t]+|[\w.-]{1,24}:[ \t]+|>[ \t]+)?").ok()
+});
+/// A message that asks for a password.
+static ASKS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:password|passwd|passphrase|passcode|pass|pw|pwd|psk|pin|token|secret|api key|creds|credentials|kennwort|passwort|mot de passe|contraseña|senha|wachtwoord|hasło)\b").ok()
+});
+static IS_QUESTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)\?|\b(?:what'?s|what is|can you|could you|send|give|need|share|again|remind|was ist|wie ist|wie lautet|brauche|quel est|cuál es)\b").ok()
+});
+/// An answer that is a value alone, or with few words around it.
+static ANSWER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?i)^(?:(?:it'?s|it is|it should be|should be|that'?s|try|use|here(?:'s| it is| you go)?|sure|yes|yep|ok|ja|oui|sí|claro)[ ,:.]*(?:it'?s |it is )?)?[`"'*]*(?P<v>[^\s`"'*]{6,64})[`"'*]*(?:[ ,.]+(?:now|again|please|thx|but|tell|for)\b.*)?$"#).ok()
+});
+
+/// The answers to messages that ask for a password, at most three messages later.
+fn answers(text: &str) -> Vec<Range<usize>> {
+    let (Some(speaker), Some(asks), Some(question), Some(answer)) =
+        (SPEAKER.as_ref(), ASKS.as_ref(), IS_QUESTION.as_ref(), ANSWER.as_ref())
+    else {
+        return Vec::new();
+    };
+    let (mut found, mut at, mut open) = (Vec::new(), 0, 0);
+    for line in text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        let line = line.trim_end();
+        let lead = speaker.find(line).map_or(0, |m| m.end());
+        let body = line.get(lead..).unwrap_or("");
+        if asks.is_match(body) && question.is_match(body) {
+            open = 3;
+        } else if open > 0 && !body.is_empty() {
+            open -= 1;
+            let value = answer.captures(body).and_then(|c| c.name("v")).filter(|v| checks::is_password(v.as_str()));
+            if let Some(value) = value {
+                let end = value.as_str().trim_end_matches(['.', ',', '!', '?']).len();
+                found.push(start + lead + value.start()..start + lead + value.start() + end);
+                open = 0;
+            }
+        }
+    }
+    found
+}
+
 static INSERT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?is)\binsert\s+into\s+\S+\s*\((?P<columns>[^()]{1,600})\)\s*values\s*\((?P<values>.*)").ok());
 
@@ -136,8 +211,9 @@ fn secret_columns(columns: &str) -> Vec<usize> {
     columns.split(',').enumerate().filter(|(_, c)| is_column(c.trim().trim_matches(['"', '`']))).map(|(i, _)| i).collect()
 }
 
-static PLACEHOLDER: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?i)(?:(?P<column>[\w."`]+)\s*(?:=|<>|!=)\s*|[(,]\s*)(?:\$(?P<number>\d{1,3})|\?)"#).ok());
+static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?i)(?:(?P<column>[\w."`]+)\s*(?:=>|:=|=|<>|!=)\s*|[(,]\s*)(?:\$(?P<number>\d{1,3})|\?)"#).ok()
+});
 static PARAMETER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"\$(?P<a>\d{1,3}) = '(?P<v>[^']*)'|parameter [\[(](?P<b>\d{1,3})(?:\] as \[\w+\] -|:\w+\) <-) \[(?P<w>[^\]\r\n]*)\]",
