@@ -9,6 +9,7 @@ pub mod claims;
 pub mod mask;
 pub mod outside;
 pub mod pack;
+mod pattern;
 pub mod redact;
 pub mod render;
 pub mod tokens;

@@ -25,6 +25,7 @@ mod encoded;
 mod structures;
 
 use super::mask::Mask;
+use super::pattern::in_ascii;
 use checks::{Check, Hit};
 
 /// A value that has been redacted. It deliberately cannot be deserialized: only this module creates one.
@@ -221,7 +222,7 @@ impl Redactor {
             out = Cow::Owned(replaced);
         }
         for rule in compiled.rules.iter().zip(&enabled).filter(|(_, on)| **on).map(|(rule, _)| rule) {
-            let Some(regex) = rule.regex.get_or_init(|| Regex::new(&rule.pattern).ok()) else { continue };
+            let Some(regex) = rule.regex.get_or_init(|| Regex::new(&in_ascii(&rule.pattern)).ok()) else { continue };
             if let Some(replaced) = self.apply(rule, regex, &out) {
                 out = Cow::Owned(replaced);
             }
@@ -564,7 +565,7 @@ mod tests {
     #[test]
     fn every_rule_compiles() {
         for rule in &compiled().rules {
-            let compiled = Regex::new(&rule.pattern);
+            let compiled = Regex::new(&in_ascii(&rule.pattern));
             assert!(compiled.is_ok() && !rule.reason.is_empty(), "{}: {:?}", rule.kind, compiled.err());
         }
     }
