@@ -54,6 +54,10 @@ pub(crate) struct Board {
     /// The fingerprints of the marked alerts.
     pub marked: BTreeSet<String>,
     pub selected: Option<RowId>,
+    /// The row that was selected before a filter hid it, and the one that was selected instead.
+    hidden: Option<(RowId, RowId)>,
+    /// The filters that the rows were built with.
+    built_with: (String, bool),
     pub incidents: Vec<Summary>,
     /// Whether the list of incidents has been read at least once.
     pub incidents_loaded: bool,
@@ -132,7 +136,7 @@ impl Board {
     }
 
     /// Rebuilds the rows. Call this after any change to alerts, incidents, grouping or filter. Keeps the selection if its
-    /// row still exists.
+    /// row still exists. A row that was hidden is selected again as soon as it is shown, unless the selection was moved since.
     pub(crate) fn rebuild_rows(&mut self) {
         let place = self.position();
         let filter = Filter::new(&self.filter);
@@ -150,10 +154,26 @@ impl Board {
         }
         let alive: BTreeSet<&str> = self.alerts.iter().map(|a| a.fingerprint.as_str()).collect();
         self.marked.retain(|f| alive.contains(f.as_str()));
+        let filters = (self.filter.clone(), self.only_new);
+        // New data alone move no selection.
+        let is_filtered_anew = std::mem::replace(&mut self.built_with, filters.clone()) != filters;
+        if let Some((row, instead)) = self.hidden.take() {
+            let is_unmoved = self.selected.as_ref() == Some(&instead);
+            if is_unmoved && is_filtered_anew && self.place_of(&row).is_some() {
+                self.selected = Some(row);
+            } else if is_unmoved {
+                self.hidden = Some((row, instead));
+            }
+        }
         if self.position().is_none() {
             // The selected row is gone: select the row in its place. Without a previous selection, select the first alert.
             let first = self.rows.iter().position(|r| matches!(r, Row::Alert { .. })).unwrap_or(0);
+            let was = self.selected.take();
             self.select(place.unwrap_or(first));
+            if is_filtered_anew {
+                let row = self.hidden.take().map(|(row, _)| row).or(was);
+                self.hidden = row.zip(self.selected.clone());
+            }
         }
     }
 
@@ -171,7 +191,11 @@ impl Board {
 
     /// The position of the selected row; `None` if it is not in the list.
     pub(crate) fn position(&self) -> Option<usize> {
-        match self.selected.as_ref()? {
+        self.place_of(self.selected.as_ref()?)
+    }
+
+    fn place_of(&self, row: &RowId) -> Option<usize> {
+        match row {
             RowId::Group(group) => self.rows.iter().position(|r| matches!(r, Row::Group { title, .. } if title == group)),
             RowId::Alert(fingerprint) => self.rows.iter().position(
                 |r| matches!(r, Row::Alert { index } if self.alerts.get(*index).is_some_and(|a| a.fingerprint == *fingerprint)),

@@ -114,6 +114,8 @@ pub(crate) struct Logs {
     pub filters: InputHistory,
     /// The number of the selected line. It stays selected while lines arrive.
     pub selected: Option<u64>,
+    /// The line that was selected before a filter hid it, and the one that was selected instead.
+    hidden: Option<(u64, u64)>,
 }
 
 /// Texts that were typed before, oldest first.
@@ -171,6 +173,7 @@ impl Default for Logs {
             searches: InputHistory::default(),
             filters: InputHistory::default(),
             selected: None,
+            hidden: None,
         }
     }
 }
@@ -225,6 +228,7 @@ impl Logs {
         });
         let place = nearest.or_else(|| self.ring.len().checked_sub(1));
         (self.selected, self.is_following) = (place.and_then(|p| u64::try_from(p).ok()), false);
+        self.hidden = None;
         self.reselect();
     }
 
@@ -233,6 +237,7 @@ impl Logs {
         let first = self.first_number();
         let added = u64::try_from(lines.len()).unwrap_or(0);
         self.selected = self.selected.map(|s| s + added);
+        self.hidden = None;
         for line in lines.into_iter().rev() {
             self.ring.push_front(Kept::new(line));
         }
@@ -411,14 +416,19 @@ impl Logs {
         (self.selected, self.is_following) != before
     }
 
-    /// Selects the nearest line that filter and level show, if they hide the selected one.
+    /// Selects the nearest line that filter and level show, if they hide the selected one. A line that they hid before is selected
+    /// again as soon as they show it, unless the selection was moved since.
     pub(crate) fn reselect(&mut self) {
         let first = self.first_number();
-        let Some(at) = self.selected.and_then(|s| usize::try_from(s.checked_sub(first)?).ok()) else { return };
+        let Some(selected) = self.selected else { return };
+        let wanted = self.hidden.filter(|(_, instead)| *instead == selected).map_or(selected, |(hidden, _)| hidden);
+        let Some(at) = wanted.checked_sub(first).and_then(|n| usize::try_from(n).ok()) else { return };
         let filter = Filter::new(&self.filter);
         let shown = (0..self.ring.len()).filter(|n| self.ring.get(*n).is_some_and(|k| self.is_shown(k, &filter)));
         if let Some(nearest) = shown.min_by_key(|n| n.abs_diff(at)) {
-            self.selected = Some(first + u64::try_from(nearest).unwrap_or(0));
+            let nearest = first + u64::try_from(nearest).unwrap_or(0);
+            self.hidden = (nearest != wanted).then_some((wanted, nearest));
+            self.selected = Some(nearest);
         }
     }
 

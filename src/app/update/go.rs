@@ -202,6 +202,7 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
         }
         if room.tab == Tab::Logs && !model.logs.filter.is_empty() {
             model.logs.filter.clear();
+            model.logs.reselect();
             return Vec::new();
         }
         if room.tab == Tab::Logs && leave_history(model) {

@@ -1505,6 +1505,39 @@ fn searches_and_filters_logs_and_recalls_both() {
 }
 
 #[test]
+fn clearing_a_filter_selects_the_line_or_alert_that_it_hid() {
+    let mut model = room();
+    press(&mut model, "4");
+    let lines = ["start", "pool full", "retry", "pool full again", "end"].map(LogLine::plain).to_vec();
+    update(&mut model, at(1), Msg::LogsArrived(Batch { lines, ..Default::default() }));
+    let current = |m: &Model| m.logs.current().unwrap().message.clone();
+    press(&mut model, "kkkk");
+    assert_eq!(current(&model), "pool full");
+    press(&mut model, "&end");
+    assert_eq!(current(&model), "end");
+    press(&mut model, "⎋⎋");
+    assert_eq!((current(&model).as_str(), model.logs.filter.as_str()), ("pool full", ""));
+    // Who moves the selection meanwhile stays there.
+    press(&mut model, "&end⏎⎋&pool⏎j⎋");
+    assert_eq!(current(&model), "pool full again");
+    press(&mut model, "k&end⏎");
+    assert_eq!(current(&model), "end");
+    press(&mut model, "⎋");
+    assert_eq!(current(&model), "retry");
+
+    let mut model = Model::new(at(0), time::UtcOffset::UTC);
+    let alerts = vec![alert("Latency", "x"), alert("Errors", "x"), alert("Queue", "y")];
+    update(&mut model, at(0), board(alerts, SourceStatus::Ok));
+    let current = |m: &Model| m.board.current().unwrap().name.clone();
+    let before = current(&model);
+    let other = if before == "Queue" { "Errors" } else { "Queue" };
+    press(&mut model, &format!("/{other}"));
+    assert_eq!(current(&model), other);
+    press(&mut model, "⎋⎋");
+    assert_eq!((current(&model), model.board.filter.as_str()), (before, ""));
+}
+
+#[test]
 fn columns_and_filters_are_chosen_from_the_fields_of_the_lines() {
     use crate::telemetry::Level::{Error, Info};
     let mut model = room();
