@@ -114,6 +114,14 @@ pub fn infer_unit(query: &str, threshold: Option<f64>) -> &'static str {
     }
 }
 
+/// The unit of the value of an alert, from the expression of its rule; empty when unknown.
+pub fn unit_of_rule(expression: &str) -> &'static str {
+    match parse_threshold(expression) {
+        Some(split) => infer_unit(&split.series, Some(split.value)),
+        None => infer_unit(expression, None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +136,18 @@ mod tests {
             ("db_pool_in_use", Some(0.9), ""),
         ] {
             assert_eq!(infer_unit(query, threshold), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_unit_of_a_rule_is_that_of_its_series() {
+        for (rule, expected) in [
+            ("sum(rate(a[5m])) / sum(rate(b[5m])) > 0.05", "%"),
+            ("histogram_quantile(0.95, sum by (le) (rate(x_seconds_bucket[5m]))) > 0.5", "s"),
+            ("db_pool_in_use / db_pool_max >= 0.9", "%"),
+            ("up == 0", ""),
+        ] {
+            assert_eq!(unit_of_rule(rule), expected, "{rule}");
         }
     }
 

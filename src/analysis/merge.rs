@@ -189,7 +189,9 @@ impl Finder {
 
 /// Completes an alert with what a duplicate of it says.
 fn join(existing: &mut Alert, other: &Alert) {
-    existing.value = other.value.or(existing.value);
+    if other.value.is_some() {
+        (existing.value, existing.unit) = (other.value, other.unit.clone());
+    }
     existing.pending_since = match (existing.pending_since, other.pending_since) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

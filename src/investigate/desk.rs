@@ -341,6 +341,7 @@ fn redact(alert: &mut Alert, redactor: &mut Redactor) {
         source: _,
         occurrences: _,
         value: _,
+        unit: _,
         silenced_by,
         inhibited_by: _,
         muted_by: _,

@@ -155,6 +155,7 @@ fn alert(raw: RawAlert, silences: &HashMap<String, Silence>, source: &str) -> Al
         source: source.to_owned(),
         occurrences: 1,
         value: None,
+        unit: String::new(),
         silenced_by: raw
             .status
             .silenced_by

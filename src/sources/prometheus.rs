@@ -18,7 +18,7 @@ use super::fingerprint::fingerprint;
 use super::http::{Http, Params, Reply, refused, status_kind};
 use super::lenient::{self, Items, or_default};
 use super::{AlertSource, Answer, AnswerFuture, MetricSource, Probe, Source};
-use crate::analysis::expression::is_constant;
+use crate::analysis::expression::{is_constant, unit_of_rule};
 use crate::config::SourceConfig;
 use crate::telemetry::series::{Sample, parse_value};
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Rule, Series, Timestamp, Window, clean};
@@ -334,6 +334,7 @@ fn alert(rule: &RawRule, raw: &RawAlert, source: &str) -> Alert {
         source: source.to_owned(),
         occurrences: 1,
         value: parse_value(&raw.value),
+        unit: unit_of_rule(&rule.query).to_owned(),
         silenced_by: Vec::new(),
         inhibited_by: Vec::new(),
         muted_by: Vec::new(),

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
 use super::{AlertSource, Answer, AnswerFuture, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Probe, Source};
+use crate::analysis::expression::unit_of_rule;
 use crate::config::SourceConfig;
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 
@@ -204,6 +205,9 @@ impl ChangeSource for Player {
 
 impl AlertSource for Player {
     fn active(&self) -> AnswerFuture<'_, Vec<Alert>> {
+        let rules = self.source.rules.as_ref().map_or(&[][..], |rules| &rules.value);
+        // Earlier recordings have no units.
+        let unit = |name: &str| rules.iter().find(|r| r.name == name).map_or("", |r| unit_of_rule(&r.query));
         let answer = self.source.alerts.clone().ok_or_else(|| Self::not_recorded("alerts")).map(|answer| {
             answer.map(|alerts| {
                 alerts
@@ -211,6 +215,9 @@ impl AlertSource for Player {
                     .map(|mut a| {
                         a.starts_at = a.starts_at.map(|t| self.to_playback(t));
                         a.pending_since = a.pending_since.map(|t| self.to_playback(t));
+                        if a.value.is_some() && a.unit.is_empty() {
+                            unit(&a.name).clone_into(&mut a.unit);
+                        }
                         for silence in &mut a.silenced_by {
                             silence.ends_at = silence.ends_at.map(|t| self.to_playback(t));
                         }

@@ -103,6 +103,9 @@ pub struct Alert {
     pub occurrences: u32,
     /// The value of the rule's expression, if the backend reports it.
     pub value: Option<f64>,
+    /// The unit of the value, from the rule's expression: `s`, `B`, or `%` for a share from 0 to 1; empty if it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     pub silenced_by: Vec<Silence>,
     /// Fingerprints of the alerts that inhibit it.
     pub inhibited_by: Vec<String>,

@@ -36,6 +36,7 @@ fn alert(name: &str, service: &str, state: AlertState) -> Alert {
         source: "am".into(),
         occurrences: 1,
         value: Some(0.172),
+        unit: "%".into(),
         silenced_by: if state == AlertState::Suppressed {
             vec![Silence { id: "s".into(), created_by: "ana".into(), comment: "migration".into(), ends_at: Some(at(720)) }]
         } else {

@@ -13,9 +13,9 @@ use crate::app::filter::Filter;
 use crate::app::model::Model;
 use crate::app::pointer::Target;
 use crate::app::update::{AlertVisibility, alert_visibility};
-use crate::telemetry::series::human_value;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::{Alert, AlertState, SubjectKind, Window};
+use crate::ui::panels::metric::measured;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
@@ -253,14 +253,14 @@ struct Columns {
 fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize, columns: Columns) -> Line<'static> {
     let marked = if model.board.marked.contains(&alert.fingerprint) { "✓" } else { " " };
     let age = alert.starts_at.map_or_else(|| "?".to_owned(), |t| human_duration(model.now.since(t)));
-    let value = alert.value.filter(|v| v.is_finite()).map_or_else(String::new, human_value);
-    let summary_width = width.saturating_sub(columns.name + columns.state + 26);
+    let value = alert.value.filter(|v| v.is_finite()).map_or_else(String::new, |v| measured(v, &alert.unit));
+    let summary_width = width.saturating_sub(columns.name + columns.state + 27);
     let style = if alert.state == AlertState::Firing { Style::default() } else { theme.style(Meaning::Muted) };
     Line::from(vec![
         Span::raw(format!("{marked} ")),
         Span::styled(format!("{} {:<4} ", glyph(alert), alert.severity.short()), theme.style(Meaning::of_alert(alert.severity))),
         Span::styled(text::pad(&alert.name, columns.name), style),
-        Span::styled(format!(" {} ", text::align_right(&value, 6)), style),
+        Span::styled(format!(" {} ", text::align_right(&value, 7)), style),
         Span::styled(text::pad(alert.summary(), summary_width), theme.style(Meaning::Muted)),
         Span::styled(format!(" {} ", text::align_right(&age, 7)), style),
         Span::styled(text::pad(&state_or_incident(model, alert), columns.state), theme.style(Meaning::Accent)),

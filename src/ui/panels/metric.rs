@@ -36,7 +36,7 @@ pub(super) struct Shown<'a> {
 const MAX_LISTED: usize = 6;
 
 /// A value of a series as it is read: shares in percent.
-fn measured(value: f64, unit: &str) -> String {
+pub(super) fn measured(value: f64, unit: &str) -> String {
     human_measure(if unit == "%" { value * 100.0 } else { value }, unit)
 }
 
