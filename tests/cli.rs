@@ -419,6 +419,35 @@ fn ctrl_c_cancels_an_answer_and_keeps_the_partial_text() {
     assert!(words > 0 && words < 400, "{words}");
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_cancels_the_investigation_that_a_question_began() {
+    let f = folder();
+    // It reads the question for metrics and never answers.
+    let silent = Stub::start(|_| Reply { chunks: vec![(Duration::from_mins(5), "{}".into())], ..Reply::json("") });
+    let c = f.path().join("config.toml").display().to_string();
+    let source = format!("name = \"prom\"\ntype = \"prometheus\"\nurl = \"{}\"\ntimeout_secs = 300", silent.url());
+    std::fs::write(&c, format!("[[sources]]\n{source}\n")).unwrap();
+    run(f.path(), &["declare", "--title", "x", "--severity", "sev3"]);
+    let child = warroom(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while silent.requests().is_empty() {
+        assert!(start.elapsed() < Duration::from_mins(1));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("was cancelled before any of the answer had arrived"), "{error}");
+    let (_, v) = json(f.path(), &["incident", "show", "INC-1"]);
+    assert_eq!(v["evidence"].as_array().map(Vec::len), Some(0), "nothing is recorded: {v}");
+}
+
 #[test]
 fn exports_identical_bytes_without_backends() {
     let f = folder();

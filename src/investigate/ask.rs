@@ -269,7 +269,8 @@ impl Desk {
         }
         let incident = self.journal.incident(id).await?;
         if question.window.is_some() || incident.investigation.is_none() {
-            return Box::pin(self.investigate(id, question.window, progress)).await;
+            let investigated = Box::pin(self.investigate_unless(cancel, id, question.window, progress)).await?;
+            return investigated.ok_or_else(cancelled);
         }
         Ok(incident)
     }

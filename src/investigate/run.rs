@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::clock::now;
 use super::desk::{Desk, DeskError, Progress, new_entries};
 use super::gather::{Request, earliest_onset, gather, linked_alert};
@@ -11,7 +13,7 @@ use crate::analysis::findings::{Key, findings};
 use crate::analysis::onset::first_alert;
 use crate::evidence::body::StoredBody;
 use crate::evidence::citations::{cite, cite_suspects};
-use crate::incident::{Actor, Entry, EventKind, EvidenceId, Fact, Incident, IncidentId};
+use crate::incident::{Actor, Entry, EventKind, EvidenceId, Fact, Incident, IncidentId, Refusal};
 use crate::journal::Append;
 use crate::telemetry::{Alert, ChangeEvent, Timestamp, Window};
 
@@ -100,10 +102,26 @@ impl Desk {
         length: Option<Duration>,
         progress: &Progress,
     ) -> Result<Incident, DeskError> {
+        let never = CancellationToken::new();
+        let investigated = self.investigate_unless(&never, id, length, progress).await?;
+        investigated.ok_or_else(|| Refusal::invalid("the investigation was cancelled").into())
+    }
+
+    /// Like [`Desk::investigate`]; `None` if it was cancelled before all data were read, and nothing is recorded then.
+    pub(super) async fn investigate_unless(
+        &self,
+        cancel: &CancellationToken,
+        id: IncidentId,
+        length: Option<Duration>,
+        progress: &Progress,
+    ) -> Result<Option<Incident>, DeskError> {
         let _one_at_a_time = self.investigating.lock().await;
         let incident = self.journal.incident(id).await?;
         progress("step 1 of 4: reading alerts".to_owned());
-        let board = self.sources.alerts().await;
+        let board = tokio::select! {
+            () = cancel.cancelled() => return Ok(None),
+            board = self.sources.alerts() => board,
+        };
         let Chosen { window, read, first_alert, note, bad_baseline } = window_of(&incident, &board, length);
         let request = Request {
             window: read,
@@ -115,7 +133,10 @@ impl Desk {
             slo: self.slo.clone(),
             recorded: recorded_changes(&incident),
         };
-        let gathered = gather(&self.sources, &request, &board, progress).await;
+        let gathered = tokio::select! {
+            () = cancel.cancelled() => return Ok(None),
+            gathered = gather(&self.sources, &request, &board, progress) => gathered,
+        };
 
         let mut keys: Vec<Key> = Vec::new();
         let mut facts: Vec<Fact> = gathered.verified.iter().cloned().map(|alert| Fact::AlertLinked { alert }).collect();
@@ -152,7 +173,7 @@ impl Desk {
                 }])
             })
             .await?;
-        Ok(incident)
+        Ok(Some(incident))
     }
 }
 
