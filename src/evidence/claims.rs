@@ -12,6 +12,7 @@ mod directions;
 mod events;
 mod facts;
 mod kinds;
+mod places;
 mod quantities;
 mod rows;
 mod said;
@@ -394,11 +395,14 @@ mod tests {
             "kim rolled cart back at 00:12:10 UTC, 09:12 in Tokyo (JST) [E2].",
             "Cart 3.9.0 was deployed at 07:51:05 pm in New York (EDT) [E2].",
             "Cart 3.9.0 was deployed at 23:51 UTC, in Berlin that was 01:51 [E2].",
+            "kim rolled cart back at 00:12:10 UTC, at 02:12 in Berlin [E2].",
             "The log of mail was full from 00:02:20 to 00:14:01, and 21 minutes passed from the deploy at 23:51:05 to the rollback [E2][E4].",
         ];
         let wrong = [
             "On 4 August at 00:12:10 kim rolled back cart [E2].",
             "kim rolled cart back at 00:12:10 UTC, 09:40 in Tokyo (JST) [E2].",
+            "kim rolled cart back at 00:12:10 UTC, at 01:12 in Berlin [E2].",
+            "kim rolled cart back at 00:12:10 UTC, that was 6:12 pm Pacific time [E2].",
             "kim rolled cart back at 00:12:10 and 00:27:10 (GET) [E2].",
             "Cart 3.9.0 was deployed at 08:51:05 pm in New York (EDT) [E2].",
         ];

@@ -5,12 +5,14 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use time::Date;
 
 use super::Fault;
 use super::directions::{at_another_time, wrong_direction};
 use super::events::{Event, events, wrong_actor, wrong_order};
+use super::places::place;
 use super::quantities::{
-    Clock, Day, Dimension, Precision, Quantity, Unit, ZONE, all_quantities, arrow, clocks, day_ranges, days, from_to, quantities,
+    Clock, Day, Dimension, Precision, Quantity, Unit, all_quantities, arrow, clocks, day_ranges, days, from_to, quantities,
     unit_of,
 };
 use super::rows::{Row, labels, rows, wrong_row};
@@ -345,13 +347,6 @@ fn stamps(text: &str) -> Vec<(Day, f64)> {
     STAMP.find_iter(text).filter_map(stamp).collect()
 }
 
-/// A time at a place, or in another zone: `01:40 in Berlin`, `11:55 (JST)`, `8:20 Pacific time`.
-static LOCAL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(&format!(
-        r"\bin (?P<place>[A-Z]\w+(?: [A-Z]\w+)?)(?:,? (?:that|this|it|which) (?:was|is)| \((?:{ZONE})\)|, at \d{{1,2}}:)|\b(?P<wide>Pacific|Eastern|Central|Mountain|Atlantic) (?:standard |daylight )?time\b|\blocal time\b|\((?:{ZONE})\)"
-    ))
-});
-
 /// Words that make the time behind them a bound of a window.
 static BOUNDS: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)\b(?:after|before|from|to|until|till|since|between|and|by|past) (?:about |around )?(?:a )?$"));
@@ -375,10 +370,12 @@ fn wrong_time(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
                 (-before - more..behind + more).contains(&(k.secs - clock.secs))
             })
     };
-    // The same time on the clocks of another place: zones differ by quarters of an hour.
+    let dates = || -> Vec<Date> { items.iter().flat_map(|i| i.days.iter().filter_map(Day::date)).collect() };
+    // The same time on the clocks of another place, which the sentence or the item has in UTC.
     let is_local = |clock: &Clock| {
-        let differs = |other: &Clock| ((other.secs - clock.secs).rem_euclid(900.0) < 60.0) && holds(other);
-        LOCAL.is_match(said.text) && said.clocks.iter().any(|other| other.at != clock.at && differs(other))
+        let Some(place) = place(said.text) else { return false };
+        let (dates, others) = (dates(), said.clocks.iter().filter(|other| other.at != clock.at && holds(other)));
+        others.map(|other| other.secs).any(|utc| place.shows(clock, utc, &dates))
     };
     let wrong = said.clocks.iter().find(|clock| !holds(clock) && !is_local(clock));
     if let Some(clock) = wrong {
@@ -391,7 +388,7 @@ fn wrong_time(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
 fn on_another_day(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
     let ([clock], [day]) = (said.clocks.as_slice(), said.days.as_slice()) else { return None };
     let zone = said.written(&clock.at).trim_end_matches("UTC").trim_end_matches("GMT").trim_end_matches('Z');
-    if clock.precision == Precision::Bound || LOCAL.is_match(said.text) || zone.contains(|c: char| c.is_alphabetic() || c == '+')
+    if clock.precision == Precision::Bound || place(said.text).is_some() || zone.contains(|c: char| c.is_alphabetic() || c == '+')
     {
         return None;
     }
@@ -673,8 +670,7 @@ fn wrong_name(said: &Said<'_>, items: &[&Facts], all: &All<'_>) -> Option<Fault>
 /// A word that is a name by its form or its place and that no item has.
 fn strange_word<'a>(said: &Said<'a>, items: &[&Facts], all: &All<'_>, is_known: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     let text = said.text;
-    let with_times = if said.clocks.is_empty() { "" } else { text };
-    let local = LOCAL.captures_iter(with_times).filter_map(|c| c.name("place").or_else(|| c.name("wide"))).map(|m| m.range());
+    let local = Some(text).filter(|_| !said.clocks.is_empty()).and_then(place).map(|place| place.at);
     let taken: Vec<Range<usize>> = (said.quantities.iter().map(|q| q.at.clone()))
         .chain(said.clocks.iter().map(|c| c.at.clone()))
         .chain(day_ranges(text))
