@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::subject::is_common;
 use super::words::pattern;
 
 /// What a number measures.
@@ -214,9 +215,17 @@ pub(super) fn quantities_besides(text: &str, times: &[Range<usize>]) -> Vec<Quan
             found.push(quantity);
         }
     }
-    if found.len() > in_digits {
-        found.sort_by_key(|q| q.at.start);
+    let is_apart = |found: &[Quantity], at: &Range<usize>| !found.iter().any(|f| f.at.start < at.end && at.start < f.at.end);
+    for quantity in IN_TEN.captures_iter(text).filter_map(|c| in_ten(&c)).filter(|q| !is_taken(&q.at)) {
+        found.retain(|f| is_apart(std::slice::from_ref(f), &quantity.at));
+        found.push(quantity);
     }
+    for quantity in COUNTED.captures_iter(text).filter_map(|c| counted(&c)) {
+        if !is_taken(&quantity.at) && is_apart(&found, &quantity.at) {
+            found.push(quantity);
+        }
+    }
+    found.sort_by_key(|q| q.at.start);
     share_units(text, &mut found);
     found
 }
@@ -264,6 +273,36 @@ fn number_in_words(words: &str) -> Option<f64> {
         Some((ten, one)) => Some(place(tens, ten)? * 10.0 + place(ones, one)?),
         None => place(ones, words).or_else(|| place(tens, words).map(|n| n * 10.0)),
     }
+}
+
+/// A share in words: "seven in ten requests", "one out of eight".
+static IN_TEN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(r"(?i)\b(?P<part>{NUMBER_WORD}|\d{{1,2}}) (?:in|out of)(?: every)? (?P<whole>{NUMBER_WORD}|\d{{1,2}})\b"))
+});
+
+fn in_ten(c: &regex::Captures<'_>) -> Option<Quantity> {
+    let number =
+        |name: &str| c.name(name).and_then(|m| m.as_str().parse().ok().or_else(|| number_in_words(&m.as_str().to_lowercase())));
+    let (part, whole): (f64, f64) = (number("part")?, number("whole")?);
+    let share = (part < whole).then_some(part / whole * 100.0)?;
+    Some(Quantity { value: share, decimals: 0, zeros: 0, unit: unit_of("%"), at: c.get(0)?.range() })
+}
+
+/// A count in words: "nine OOM kills". Below four, words count what the sentence itself lists, and behind an article what another
+/// one does.
+static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        r"(?i)(?P<article>\b(?:the|these|those|all|its|their|our|other|first|last|next) )?\b(?P<n>{NUMBER_WORD}) (?P<noun>[a-z][a-z-]+)"
+    ))
+});
+
+fn counted(c: &regex::Captures<'_>) -> Option<Quantity> {
+    const OF_NUMBERS: [&str; 5] = ["hundred", "thousand", "million", "billion", "percent"];
+    let noun = c.name("noun")?.as_str().to_lowercase();
+    let is_noun = noun.len() > 2 && !is_common(&noun) && unit_of(&noun).is_none() && !OF_NUMBERS.contains(&noun.as_str());
+    let is_count = c.name("article").is_none() && is_noun;
+    let value = number_in_words(&c.name("n")?.as_str().to_lowercase()).filter(|n| *n >= 4.0 && is_count)?;
+    Some(Quantity { value, decimals: 0, zeros: 0, unit: None, at: c.name("n")?.range() })
 }
 
 /// A duration in words: "twenty-five minutes", "an hour and a half", "a quarter of an hour". Whoever writes it so rounds.
@@ -625,6 +664,20 @@ mod tests {
             assert_eq!(secs, Some(minutes * 60.0), "{text}");
         }
         assert_eq!(quantities("one second replica, a day off, per hour"), []);
+    }
+
+    #[test]
+    fn reads_shares_and_counts_in_words() {
+        let values = |text: &str| quantities(text).iter().map(|q| q.value).collect::<Vec<_>>();
+        for (text, expected) in [
+            ("seven in ten requests failed", vec![70.0]),
+            ("one out of every eight, then 3 out of 4", vec![12.5, 75.0]),
+            ("nine OOM kills and twelve restarts", vec![9.0, 12.0]),
+            ("the six hosts, one of the seven pods, both of five or six", vec![]),
+        ] {
+            assert_eq!(values(text), expected, "{text}");
+        }
+        assert!(quantities("seven in ten").iter().all(|q| q.unit.is_some_and(|u| u.dimension == Dimension::Share)));
     }
 
     #[test]
