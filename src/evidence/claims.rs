@@ -352,6 +352,9 @@ mod tests {
             "At 00:10 latency was higher than before [E3].",
             "Latency rose as the mailbox filled [E3][E4].",
             "kim rolled back cart after latency had climbed [E2][E3].",
+            "image-proxy carried a steady load the whole time [E5].",
+            "Latency is stable again at 0.2 s [E3].",
+            "After kim had rolled cart back the latency eased [E2][E3].",
         ];
         let wrong = [
             "After the deploy of cart 3.9.0, latency slackened [E2][E3].",
@@ -360,6 +363,9 @@ mod tests {
             "Latency was higher at 00:25 than at 00:00 [E3].",
             "At 00:10 latency was lower than before [E3].",
             "Latency did not improve after the rollback [E2][E3].",
+            "Latency never moved; it stayed at its usual level throughout [E3].",
+            "The images per second of image-proxy soared in lockstep with latency [E5].",
+            "After kim had rolled cart back the latency rose even further [E2][E3].",
         ];
         assert_verdicts(&right, &wrong);
     }

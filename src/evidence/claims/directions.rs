@@ -162,6 +162,9 @@ pub(super) fn wrong_direction(said: &Said<'_>, items: &[&Facts], all: &All<'_>) 
         times.push(f64::NEG_INFINITY);
     }
     let chosen = named_courses(statement, items);
+    if said == Direction::Flat && times.is_empty() && circumstance.is_none() && is_of_all_time(&main) {
+        return if all_leave_their_level(&chosen, items) { fault("changes") } else { None };
+    }
     let directions: Vec<Direction> = match times.as_slice() {
         // A value that fell to something by a time may have risen before.
         [until] if is_by && said != Direction::Flat => {
@@ -195,10 +198,12 @@ pub(super) fn wrong_direction(said: &Said<'_>, items: &[&Facts], all: &All<'_>) 
 
 /// The series that a statement names first by the value of a label; all of the items if it names none.
 fn named_courses<'a>(statement: &str, items: &[&'a Facts]) -> Vec<&'a Course> {
-    let lower = statement.to_lowercase();
+    // "In use" is the label `in_use`.
+    let plain = |text: &str| text.to_lowercase().replace(['_', '-'], " ");
+    let lower = plain(statement);
     let all: Vec<&Course> = items.iter().flat_map(|i| i.courses.iter()).collect();
     let values = |c: &Course| -> Vec<String> {
-        c.labels.trim_matches(['{', '}']).split(',').filter_map(|pair| pair.split_once('=')).map(|(_, v)| v.to_owned()).collect()
+        c.labels.trim_matches(['{', '}']).split(',').filter_map(|pair| pair.split_once('=')).map(|(_, v)| plain(v)).collect()
     };
     let named: Vec<&Course> =
         all.iter().copied().filter(|c| values(c).iter().any(|v| v.len() > 1 && lower.contains(v.as_str()))).collect();
@@ -291,6 +296,29 @@ fn compared(direction: Direction, said: &Said<'_>) -> Direction {
         other => other,
     }
 }
+
+/// Whether a clause speaks of the whole window rather than of a part of it or of now.
+fn is_of_all_time(clause: &str) -> bool {
+    ALWAYS.is_match(clause) && !FOR_A_WHILE.is_match(clause) && !BACK.is_match(clause)
+}
+
+fn all_leave_their_level(courses: &[&Course], items: &[&Facts]) -> bool {
+    let may_be_share = items.iter().all(|i| i.unit.is_none_or(|u| u.dimension == Dimension::Share));
+    !courses.is_empty() && courses.iter().all(|c| c.leaves_its_level(may_be_share))
+}
+
+/// What says that a value never changed.
+static ALWAYS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:throughout|never|at no (?:time|point)|not once|always|the (?:whole|entire) \w+|all (?:day|night|evening|morning|along|the time)|hardly|barely|scarcely|stayed|remained|kept|held|stuck|ran|sat|hovered)\b",
+    )
+});
+/// What says that it did so for a part of the time, or is so now.
+static FOR_A_WHILE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:now|since|still|at first|initially|afterwards?|later|then|until|till|meanwhile|once|before|after|plateaued|flattened|level(?:l)?ed|for (?:some|a|about|around|almost|nearly|over|more|the)|for \d+|from)\b",
+    )
+});
 
 static THAN_BEFORE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bthan (?:\w+ )?(?:before|usual|normal|earlier)\b"));
 static BY_TIME: LazyLock<Regex> = LazyLock::new(|| {

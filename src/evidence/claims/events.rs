@@ -53,7 +53,9 @@ static DEPLOYS: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static ROLLS_BACK: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)\b(?:roll(?:ed|s|ing)?(?: \S+)?[ -]back|rollbacks?|revert(?:s|ed)?|(?:brought|put|set) back|undone|undid)\b")
+    pattern(
+        r"(?i)\b(?:roll(?:ed|s|ing)?(?: \S+)?[ -]back|rollbacks?|revert(?:s|ed)?|(?:brought|put|set) back|restor(?:e|es|ed)|reinstat(?:e|es|ed)|undone|undid)\b",
+    )
 });
 
 /// The kind of change that a text describes.
@@ -224,13 +226,21 @@ static CIRCUMSTANCE: LazyLock<Regex> = LazyLock::new(|| {
 static COMPARES: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)\b(?:than|such|well|known|same(?: \w+)?|as [\w-]+|twice as \w+)\s*$"));
 
+static ARTICLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i) (?:the|its|their) "));
+
 /// The first circumstance of a sentence; `None` if it has none.
 pub(super) fn circumstance(statement: &str, events: &[&Event]) -> Option<Circumstance> {
     let is_compared = |at: usize| statement.get(..at).is_some_and(|t| COMPARES.is_match(t));
     let c = CIRCUMSTANCE.captures_iter(statement).find(|c| c.get(0).is_some_and(|m| !is_compared(m.start())))?;
     let word = c.get(0)?;
     let rest = statement.get(word.end()..)?;
-    let at = word.start()..word.end() + end_of_part(rest);
+    let mut end = end_of_part(rest);
+    // Without a comma, the subject of the main clause begins with its article: "After the rollback was out the latency fell".
+    let is_at_start = !statement.get(..word.start())?.contains(char::is_alphanumeric);
+    if is_at_start && !rest.get(end..)?.contains(char::is_alphanumeric) {
+        end = ARTICLE.find_iter(rest).last().map_or(end, |m| m.start());
+    }
+    let at = word.start()..word.end() + end;
     let description = statement.get(word.end()..at.end)?;
     let secs = time_of(description, events).map(|(secs, _)| secs);
     Some(Circumstance { at, is_before: c.name("before").is_some(), is_during: c.name("during").is_some(), secs })

@@ -105,6 +105,9 @@ pub(super) fn courses(text: &str) -> Vec<Course> {
     out
 }
 
+/// The share of a level by which values around it differ at most.
+const MOST_OF_A_LEVEL: f64 = 0.35;
+
 impl Course {
     fn middle(point: &(f64, f64, f64)) -> f64 {
         f64::midpoint(point.1, point.2)
@@ -178,10 +181,19 @@ impl Course {
         first.is_some_and(|first| self.points.iter().skip(first + 1).any(|p| is_like(p, to)))
     }
 
-    /// Whether the whole course varies too little to be called a change.
+    /// Whether the whole course varies too little to be called a change, or is one stretch with the same bounds.
     fn is_steady(&self) -> bool {
         let level = self.max.abs().max(self.min.abs());
-        self.max - self.min <= level * 0.12
+        let is_one_stretch =
+            self.points.len() > 1 && self.points.windows(2).all(|w| matches!(w, [a, b] if (a.1, a.2) == (b.1, b.2)));
+        self.max - self.min <= level * 0.12 || is_one_stretch
+    }
+
+    /// Whether it leaves the level that it begins at, also if it comes back. A share near the whole leaves it sooner.
+    pub(super) fn leaves_its_level(&self, may_be_share: bool) -> bool {
+        let Some(first) = self.points.first().map(Self::middle).filter(|_| !self.is_steady()) else { return false };
+        may_be_share && (90.0..=100.0).contains(&self.max)
+            || (self.max - first).max(first - self.min) > first.abs() * MOST_OF_A_LEVEL
     }
 
     /// Where the value goes right after an event and from there to the end of the window, or from its start to the event.
@@ -218,7 +230,7 @@ impl Course {
                 let last = self.points.last().map(Self::middle)?;
                 let (up, down) = (self.max - first, first - self.min);
                 let level = first.abs().max(1e-12);
-                if up <= level * 0.35 && down <= level * 0.35 {
+                if up <= level * MOST_OF_A_LEVEL && down <= level * MOST_OF_A_LEVEL {
                     return Some(Direction::Flat);
                 }
                 // What left its level and came back went both ways.

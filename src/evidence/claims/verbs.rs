@@ -10,7 +10,7 @@ use super::words::pattern;
 /// Verbs whose subject rises. Irregular ones have their past and participle behind slashes; a verb that doubles its last letter
 /// ends in an asterisk. The same holds for the other lists.
 const RISE: &str = "rise/rose/risen increase climb grow/grew/grown jump spike surge soar double triple treble quadruple multiply balloon mushroom snowball explode swell/swelled/swollen skyrocket rocket accumulate mount widen heighten intensify expand inflate gain leap/leapt/leapt accelerate";
-const FALL: &str = "fall/fell/fallen drop* decrease decline shrink/shrank/shrunk sink/sank/sunk plunge plummet halve dip* diminish collapse slump ease subside recede dwindle slip* sag* slacken wane ebb abate lessen weaken tumble contract narrow retreat tank nosedive crater thin* vanish disappear evaporate";
+const FALL: &str = "fall/fell/fallen drop* decrease decline shrink/shrank/shrunk sink/sank/sunk plunge plummet halve dip* diminish collapse slump ease subside recede dwindle slip* sag* slacken wane ebb abate lessen weaken tumble contract narrow retreat tank nosedive crater thin* vanish disappear evaporate slide/slid/slid";
 /// Verbs that go either way by the word behind them: "up", "down", "higher", "upwards".
 const MOVE: &str = "go/went/gone move head trend creep/crept/crept edge inch tick drift nudge shoot/shot/shot ramp push drive/drove/driven pull crawl slide/slid/slid swing/swung/swung step* slope pick build/built/built pile mount stack climb jump leap/leapt/leapt force pump whittle wear/wore/worn grind/ground/ground";
 /// Verbs of an end, with "off", "away", "out" or "down".
@@ -87,7 +87,7 @@ static DOWN: LazyLock<Regex> = LazyLock::new(|| {
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
     let stay = any_of(STAY);
     pattern(&format!(
-        r"(?i)\b(?:(?:{stay}|is|are|were) (?:(?:very|quite|almost|nearly|roughly|largely|mostly|more|or|less|perfectly|completely|entirely|virtually|remarkably|fairly|all|close|near|within|around|about|at|to|on|in) ){{0,3}}(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|unmoved|put|at the same level|(?:at |to |around )?(?:its|their) (?:usual|normal|baseline)(?: level)?)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied|budged|dipped|dropped|climbed|increased|decreased))\b"
+        r"(?i)\b(?:(?:{stay}|is|are|were) (?:(?:very|quite|almost|nearly|roughly|largely|mostly|more|or|less|perfectly|completely|entirely|virtually|remarkably|fairly|all|close|near|within|around|about|at|to|on|in) ){{0,3}}(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|unmoved|put|at the same level|(?:at |to |around )?(?:its|their) (?:usual|normal|baseline)(?: level)?)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|(?:a|an) (?:constant|steady|stable|unchanged) (?:load|level|rate|value|pace|number|share|amount|latency|throughput)|with no (?:dip|change|rise|increase|drop)|without (?:a|any) (?:dip|change|rise|increase|drop)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied|budged|dipped|dropped|climbed|increased|decreased))\b"
     ))
 });
 
