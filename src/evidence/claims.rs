@@ -281,7 +281,7 @@ mod tests {
     /// What is wrong with a statement about an incident that goes past midnight.
     fn fault(statement: &str) -> Option<String> {
         let shown = [
-            "alerts from am · 2 alerts\nCartErrors [crit] firing since 23:58:12 {service=cart}\nQueueLong [warn] firing since 00:03:40 {service=mail}",
+            "alerts from am · 2 alerts\nCartErrors [crit] firing since 23:58:12, condition true since 23:56:12 {service=cart}\nQueueLong [warn] firing since 00:03:40 {service=mail}",
             "changes from ci · 3 changes\n2026-08-04T23:51:05Z deploy cart 3.8.0 → 3.9.0\n2026-08-04T23:56:30Z config of mail: batch 50 → 500\n2026-08-05T00:12:10Z rollback of cart by kim",
             "metric from prom · cart latency p95 0.2 s → 3.1 s from 23:55:10\nlatency p95, in s, step 60 s\n{service=\"cart\"}: min 0.2 median 0.3 max 3.1\n    23:40:00=0.2 23:50:00=0.2 23:55:00=0.9 00:00:00=3.1 00:10:00=3 00:15:00=0.6 00:25:00=0.2",
             "patterns from logs · 2 patterns\nnew 310x error [mail] first 00:02:20 last 00:14:01: mailbox full",
@@ -391,6 +391,27 @@ mod tests {
         let right = ["mail logged 310 full mailboxes [E4].", "The mailbox of mail was full 310 times, long after cart [E2][E4]."];
         let wrong = ["cart logged 310 full mailboxes [E1][E4].", "image-proxy had a latency of 3.1 s [E3]."];
         assert_verdicts(&right, &wrong);
+    }
+
+    #[test]
+    fn checks_when_an_alert_fires_and_what_a_series_never_exceeds() {
+        let right = [
+            "CartErrors fired at 23:58:12, and its condition was true since 23:56:12 [E1].",
+            "Latency never exceeded 3.1 s [E3].",
+            "Latency never fell below 200 ms [E3].",
+            "Latency stayed below 300 ms until 23:50 [E3].",
+            "310 of 620 mailboxes, i.e. 50 %, were full [E4].",
+        ];
+        let wrong = [
+            "CartErrors fired at 23:56:12 [E1].",
+            "Latency never exceeded 2 s [E3].",
+            "Latency stayed above 500 ms [E3].",
+            "310 mailboxes, i.e. 50 %, were full [E4].",
+        ];
+        // Of the fifth only the share is right.
+        let (of_shares, right) = right.split_last().unwrap();
+        assert_verdicts(right, &wrong);
+        assert_eq!(fault(of_shares).as_deref(), Some("The figure 620 is in no cited item."));
     }
 
     #[test]

@@ -56,6 +56,8 @@ static BACK: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+static LIMIT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:below|above|under|over|beyond|exceed\w*) (?:\w+ )?[\d~]"));
+
 /// What a clause says of a value.
 #[derive(Clone, Copy)]
 enum Stated {
@@ -67,6 +69,10 @@ enum Stated {
 /// What a clause says of one value; `None` if it says nothing, or several things.
 fn stated(clause: &str, items: &[&Facts]) -> Option<Stated> {
     let said = directions(clause);
+    // What never fell below a limit may have moved above it.
+    if LIMIT.is_match(clause) && NEGATED.is_match(clause) {
+        return None;
+    }
     let denies = NEGATED.is_match(clause) && !said.contains(&Direction::Flat);
     let said = match better_or_worse(clause, items) {
         Some(better) if said.is_empty() && denies => return Some(Stated::NotGone(better)),
@@ -266,6 +272,40 @@ pub(super) fn at_another_time(said: &Said<'_>, items: &[&Facts]) -> Option<Fault
     })
 }
 
+/// What makes a figure the highest or the lowest value of the whole window.
+static BOUND: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:(?P<most>(?:never|did not|not once|at no time) (?:exceed(?:ed)?|go(?:es)? (?:above|over)|went (?:above|over)|rise above|rose above|top(?:ped)?)|(?:stayed|remained|kept|held) (?:below|under))|(?:(?:never|did not|not once|at no time) (?:fell|fall|dropped?|dipped?|went|go|sank|sink) (?:below|under)|(?:stayed|remained|kept|held) above)) (?:about |around |roughly |~)?$",
+    )
+});
+
+/// A fault if a value that is said to be never exceeded, or never reached from above, is by every series that it may be about.
+pub(super) fn wrong_bound(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
+    let is_partial = !said.clocks.is_empty() || FOR_A_WHILE.is_match(said.text);
+    let figures = if is_partial { &[] } else { said.quantities.as_slice() };
+    figures.iter().find_map(|figure| {
+        let bound = BOUND.captures(said.before(figure.at.start))?;
+        let is_most = bound.name("most").is_some();
+        let extremes = items.iter().flat_map(|item| {
+            let scale = match (figure.unit, item.unit) {
+                (Some(a), Some(b)) if (a.dimension, a.is_rate) == (b.dimension, b.is_rate) => Some(a.factor / b.factor),
+                (None, None) => Some(1.0),
+                _ => None,
+            };
+            let courses = scale.map_or_else(Vec::new, |_| named_courses(said.text, &[item]));
+            courses.into_iter().filter_map(move |c| Some((c.extreme(is_most), figure.value * scale?)))
+        });
+        let extremes: Vec<(f64, f64)> = extremes.collect();
+        let is_passed = |(extreme, value): &(f64, f64)| {
+            let slack = value.abs() * 0.02;
+            if is_most { *extreme > value + slack } else { *extreme < value - slack }
+        };
+        let (extreme, _) = *extremes.first().filter(|_| extremes.iter().all(is_passed))?;
+        let reason = format!("The cited evidence goes {} to {extreme}.", if is_most { "up" } else { "down" });
+        Some(Fault::new(ClaimKind::Number, reason))
+    })
+}
+
 /// A statement may have another unit than the samples.
 const SCALES: [f64; 5] = [1.0, 1000.0, 0.001, 100.0, 0.01];
 
@@ -280,7 +320,7 @@ fn is_reversed(from: f64, to: f64, items: &[&Facts]) -> bool {
 /// A comparison of what was at the first time of a sentence with what was at the second.
 static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:higher|lower|more|fewer|less|larger|smaller|longer|shorter|greater|bigger|rarer)\b.*\bthan\b|\b(?:exceeded|surpassed) (?:that|those|the)\b",
+        r"(?i)\b(?:higher|lower|more|fewer|less|larger|smaller|longer|shorter|greater|bigger|rarer)\b.*\bthan (?:[a-z]|\d{1,2}:)|\b(?:exceeded|surpassed) (?:that|those|the)\b",
     )
 });
 

@@ -8,7 +8,7 @@ use regex::Regex;
 use time::Date;
 
 use super::Fault;
-use super::directions::{at_another_time, wrong_direction};
+use super::directions::{at_another_time, wrong_bound, wrong_direction};
 use super::events::{Event, events, wrong_actor, wrong_order};
 use super::places::place;
 use super::quantities::{
@@ -31,6 +31,8 @@ pub(super) struct Facts {
     /// The ranges of values that samples have between two times: lowest, highest, unit.
     ranges: Vec<(f64, f64, Option<Unit>)>,
     pub(super) clocks: Vec<Clock>,
+    /// The times since which the conditions of its alerts are true, which is before they fire.
+    conditions: Vec<f64>,
     days: Vec<Day>,
     pub(super) courses: Vec<Course>,
     pub(super) events: Vec<Event>,
@@ -49,9 +51,9 @@ pub(super) struct Facts {
     pub(super) patterns: Vec<(Direction, f64)>,
 }
 
-/// The head of a metric: `latency p95, in s, alert threshold 0.8, step 5 s`.
+/// The head of a metric: `latency p95, in s, alert threshold 0.8, step 5 s`, `memory, in MiB, limit 2048, step 30 s`.
 static HEAD: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?m)^(?P<title>.*?)(?:, in (?P<unit>[^,\n]+?))?(?:, alert threshold [\d.,]+)?, step [\d.,]+ s$"));
+    LazyLock::new(|| pattern(r"(?m)^(?P<title>.*?)(?:, in (?P<unit>[^,\n]+?))?(?:, [a-z ]+ [\d.,]+)*, step [\d.,]+ s$"));
 
 /// A text in the form in which quotations and names are compared.
 fn plain(text: &str) -> String {
@@ -95,6 +97,7 @@ impl Facts {
             quantities: found,
             ranges,
             clocks: clocks(text),
+            conditions: CONDITION.find_iter(text).filter_map(|m| Some(clocks(m.as_str()).first()?.secs)).collect(),
             days: days(text),
             courses: courses(text),
             events: events(text),
@@ -239,6 +242,7 @@ pub(super) fn contradiction(said: Said<'_>, items: &[&Facts], all: &All<'_>) -> 
         .or_else(|| wrong_name(said, items, all))
         .or_else(|| wrong_row(said, items))
         .or_else(|| at_another_time(said, items))
+        .or_else(|| wrong_bound(said, items))
         .or_else(|| wrong_direction(said, items, all))
         .or_else(|| wrong_order(said.text, &events))
         .or_else(|| wrong_actor(said, &events))
@@ -347,6 +351,23 @@ fn stamps(text: &str) -> Vec<(Day, f64)> {
     STAMP.find_iter(text).filter_map(stamp).collect()
 }
 
+static CONDITION: LazyLock<Regex> = LazyLock::new(|| pattern(r"condition true since \d{2}:\d{2}(?::\d{2})?"));
+/// An alert that begins to fire, right before a time.
+static FIRED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:fir(?:ed|es|ing)|to fire|went off|going off|paged)\b[^,;.]{0,24}$"));
+
+/// A fault if a sentence has an alert fire when only its condition became true.
+fn only_true_then(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
+    let is_like = |clock: &Clock, secs: f64| (secs - clock.secs).abs() <= clock.precision.slack().1;
+    let clock = said.clocks.iter().find(|clock| {
+        let mut known = items.iter().flat_map(|i| i.clocks.iter().map(move |k| (i, k))).filter(|(_, k)| is_like(clock, k.secs));
+        let is_condition = |(item, k): (&&Facts, &Clock)| item.conditions.contains(&k.secs);
+        FIRED.is_match(said.before(clock.at.start)) && known.clone().next().is_some() && known.all(is_condition)
+    })?;
+    let reason = format!("At {} the condition of the alert became true; it fired later.", said.written(&clock.at));
+    Some(Fault::new(ClaimKind::Time, reason))
+}
+
 /// Words that make the time behind them a bound of a window.
 static BOUNDS: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)\b(?:after|before|from|to|until|till|since|between|and|by|past) (?:about |around )?(?:a )?$"));
@@ -381,7 +402,7 @@ fn wrong_time(said: &Said<'_>, items: &[&Facts]) -> Option<Fault> {
     if let Some(clock) = wrong {
         return Some(Fault::new(ClaimKind::Time, format!("The time {} is in no cited item.", said.written(&clock.at))));
     }
-    on_another_day(said, items)
+    only_true_then(said, items).or_else(|| on_another_day(said, items))
 }
 
 /// A fault if every item that gives the time with a day gives another day than the statement.
@@ -413,7 +434,7 @@ static DERIVED_AFTER: LazyLock<Regex> = LazyLock::new(|| {
 /// Words in front of a figure that do.
 static DERIVED_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:by|difference of|total of|sum of|increase of|drop of|growth of|gain of|loss of|rise of|fall of|factor of|ratio of|average of|another|extra|additional|only|gap of|reduction of)\W*(?:about |around |roughly |nearly |almost |more than |over |some |a |an |~)*$",
+        r"(?i)\b(?:by|difference of|total of|sum of|increase of|drop of|growth of|gain of|loss of|rise of|fall of|factor of|ratio of|average of|another|extra|additional|only|gap of|reduction of|(?:together|combined|altogether|in total)(?: \w+){0,2})\W*(?:about |around |roughly |nearly |almost |more than |over |some |a |an |~)*$",
     )
 });
 static FACTOR: LazyLock<Regex> =
@@ -572,6 +593,14 @@ fn follows(said: &Said<'_>, figure: &Quantity, items: &[&Facts], fits: &dyn Fn(f
         // A night goes past midnight.
         let apart = |a: f64, b: f64| [(a - b).abs(), DAY - (a - b).abs()];
         if pairs(&times).any(|(a, b)| apart(a, b).into_iter().any(|secs| close(secs / factor))) {
+            return true;
+        }
+    }
+    // "5.8 of 16 cores, about 36 %": what the figures of the sentence give.
+    if dimension == Some(Dimension::Share) {
+        let others: Vec<f64> = said.quantities.iter().filter(|q| q.at != figure.at).map(|q| base(q).0).collect();
+        let is_share = |a: f64, b: f64| a.min(b) > 0.0 && fits(a.min(b) / a.max(b) * 100.0);
+        if pairs(&others).any(|(a, b)| is_share(a, b)) {
             return true;
         }
     }

@@ -47,6 +47,11 @@ static PLAN: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// A task of a person or of the team: "kim to write a drill", "We plan an alert".
+static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^\W*(?:[a-z][\w.-]*(?: and [a-z][\w.-]*)? to [a-z]+ |(?:We|I) (?:plan|propose|recommend|suggest|want) )")
+});
+
 /// A sentence that depends on what is not known yet.
 static CONDITION: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -95,10 +100,12 @@ pub(super) fn purpose(bare: &str, heading: &str, is_row: bool, has_citation: boo
     }
     let instructs = is_instruction(text) || CONDITION.is_match(text) && !(WHEN.is_match(text) && EVENT.is_match(text));
     let is_due = || DUE.is_match(text) && !EVENT.is_match(text);
+    let instructs = instructs || ASSIGNED.is_match(text);
     let plans = instructs || PLAN.is_match(&without_past(text)) || OPINION.is_match(text) || is_due();
     if has_citation {
         // What cites evidence asserts something, unless it is an instruction that refers to it.
-        return if instructs && !has_figure { Purpose::Plan } else { Purpose::Fact };
+        let is_free = !has_figure || recommends(heading) && !EVENT.is_match(text);
+        return if instructs && is_free { Purpose::Plan } else { Purpose::Fact };
     }
     if plans {
         return Purpose::Plan;
@@ -298,6 +305,8 @@ mod tests {
             ("Once the queue is empty, close the incident.", Plan),
             ("kim writes a report for the vendor by Friday.", Plan),
             ("kim wrote a report for the vendor by Friday.", Fact),
+            ("i.dubois to write a failover drill.", Plan),
+            ("We plan an alert at 85 % of the limit.", Plan),
             ("Customers could neither pay nor log in.", Fact),
         ] {
             assert_eq!(

@@ -519,7 +519,7 @@ const HOURS: &str = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twe
 /// only behind "at", and "a quarter to one" only if no noun follows.
 static SPOKEN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r"(?i)\b(?:(?:(?P<part>quarter|half|five|ten|twenty|twenty[ -]five) (?P<past>past|after)|(?P<part2>quarter)(?: minutes)? (?:to|before)|at (?P<part3>five|ten|twenty|twenty[ -]five) to) (?P<hour>{HOURS}|noon|midnight)|(?P<minutes>\d{{1,2}}|{NUMBER_WORD}) minutes? (?:(?P<since>past) (?P<hour2>{HOURS}|noon|midnight)|(?P<side>after|before|to) (?P<bound2>noon|midnight))|(?P<full>{HOURS}) o['’]clock|(?P<digits>\d{{1,2}})(?: o['’]clock| ?(?P<half>[ap]\.?m\.?))|(?P<bound>noon|midday|midnight))\b(?: ?(?P<half2>[ap]\.?m)\b)?(?-i: (?P<zone>{ZONE})\b)?"
+        r"(?i)\b(?:(?:(?P<part>quarter|half|five|ten|twenty|twenty[ -]five) (?P<past>past|after)|(?P<part2>quarter)(?: minutes)? (?:to|before)|at (?P<part3>five|ten|twenty|twenty[ -]five) to) (?P<hour>{HOURS}|noon|midnight)|(?P<minutes>\d{{1,2}}|{NUMBER_WORD}) minutes? (?:(?P<since>past|to) (?P<hour2>{HOURS}|noon|midnight)(?P<range> (?:seconds?|minutes?|hours?|days?))?|(?P<side>after|before|to) (?P<bound2>noon|midnight))|(?P<full>{HOURS}) o['’]clock|(?P<digits>\d{{1,2}})(?: o['’]clock| ?(?P<half>[ap]\.?m\.?))|(?P<bound>noon|midday|midnight))\b(?: ?(?P<half2>[ap]\.?m)\b)?(?-i: (?P<zone>{ZONE})\b)?"
     ))
 });
 
@@ -533,6 +533,10 @@ fn spoken_number(word: &str) -> Option<f64> {
 }
 
 fn spoken(c: &regex::Captures<'_>) -> Option<Clock> {
+    // "Five minutes to ten minutes" is a range.
+    if c.name("range").is_some() {
+        return None;
+    }
     let at = c.name("part3").or_else(|| c.get(0))?.start()..c.get(0)?.end();
     let word = |name: &str| c.name(name).map(|m| m.as_str().to_lowercase());
     let bound = |word: &str| if word == "midnight" { 0.0 } else { 12.0 };
@@ -553,7 +557,7 @@ fn spoken(c: &regex::Captures<'_>) -> Option<Clock> {
         spoken_number(&hour).map_or_else(|| (bound(&hour), true), |number| (number, half.is_some()))
     };
     let minutes = if let Some(past) = word("part").or_else(|| word("minutes")) {
-        spoken_number(&past)?
+        spoken_number(&past)? * if word("since").as_deref() == Some("to") { -1.0 } else { 1.0 }
     } else {
         word("part2").or_else(|| word("part3")).map_or(Some(0.0), |to| spoken_number(&to).map(|m| -m))?
     };
@@ -698,11 +702,18 @@ mod tests {
             ("11 pm", "23:00"),
             ("before midnight", "00:00"),
             ("sixteen minutes past midnight", "00:16"),
+            ("at two minutes to nine", "8:58"),
             ("5 minutes before noon", "11:55"),
         ] {
             assert_eq!(secs(spoken), secs(written), "{spoken}");
         }
-        for text in ["from ten to twelve connections", "a quarter of the requests", "half the pods", "five to ten seconds"] {
+        for text in [
+            "from ten to twelve connections",
+            "a quarter of the requests",
+            "half the pods",
+            "five to ten seconds",
+            "five minutes to ten minutes",
+        ] {
             assert_eq!(secs(text), None, "{text}");
         }
         let day = Day { year: Some(2026), month: 10, day: 6 };

@@ -189,6 +189,11 @@ impl Course {
         self.max - self.min <= level * 0.12 || is_one_stretch
     }
 
+    /// Its highest or its lowest value.
+    pub(super) fn extreme(&self, highest: bool) -> f64 {
+        if highest { self.max } else { self.min }
+    }
+
     /// Whether it leaves the level that it begins at, also if it comes back. A share near the whole leaves it sooner.
     pub(super) fn leaves_its_level(&self, may_be_share: bool) -> bool {
         let Some(first) = self.points.first().map(Self::middle).filter(|_| !self.is_steady()) else { return false };
