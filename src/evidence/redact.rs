@@ -502,6 +502,13 @@ mod tests {
 
     /// Values with signs that end others, and those whose name is elsewhere.
     const ENTANGLED: &[(&str, &str)] = &[
+        ("Ich habe das Kennwort auf kestrel-amber-11 gesetzt", "kestrel-amber-11"),
+        ("cambié la clave de acceso a L4g0on2021! ayer", "L4g0on2021!"),
+        ("hadoop -Dfs.s3a.secret.key=A1BmzWimLVDP5GJtRd8oSJ/lNz5r", "A1BmzWimLVDP5GJtRd8oSJ"),
+        ("keystorePassword: >-\n  tango-reef-41\ntype: PKCS12", "tango-reef-41"),
+        ("authentication_string=*7F347095BDC5FD403FB4B22A57ED64FDF7702A36", "7F347095BDC5FD403FB4B22A57ED64FDF7702A36"),
+        ("Q: PIN of the alarm panel?\nA: 386627", "386627"),
+        ("rocommunity HrBbAJjP 10.0.0.0/8", "HrBbAJjP"),
         ("password=Sommer-hunter2 env=prod", "Sommer"),
         ("DB_PASS=a&b=hunter2\nDB_HOST=pg", "a&b=hunter2"),
         ("  sqlPassword: Wren&hunter2\n  sqlDb: erp", "Wren&hunter2"),

@@ -51,6 +51,7 @@ pub(super) fn find(name: &str) -> Option<Check> {
         "named_before" => named_before,
         "quoted_phrase" => |h| is_flag_value(h) && is_mixed(h.value) && h.value.split_whitespace().count() < 8,
         "pair" => pair,
+        "labelled_password" => |h| is_flag_value(h) && is_mixed(h.value) && !is_version(h.value) && !h.value.contains('='),
         "mixed" => |h| is_mixed(h.value) && !is_identifier(h.value) && !is_reference(h.value),
         "card_length" => |h| (13..=19).contains(&digits_of(h.value).len()),
         "bare" => |h| {
@@ -114,7 +115,7 @@ fn is_masked(value: &str) -> bool {
 }
 
 /// Words that appear in place of a secret and are not one.
-const WORDS: &str = " null none true false nil undefined redacted empty missing unset yes no on off required optional string text str int number boolean bool object array any hidden expired invalid wrong incorrect changed updated reset set ok failed failure success successful default disabled enabled masked hashed encrypted plain prompt ask auto generated basic bearer digest omit include same-origin md5 scram password passwd secret token key value your changeme-not unknown unavailable denied rejected accepted valid needed forbidden revoked rotated refreshed created deleted removed mismatch unauthorized unauthenticated not-set n/a na tbd todo file env vault here confirmation hash policy length type name id user username test-not unexpected identifier eof id_token access_token refresh_token client_credentials authorization_code ldap kerberos saml oauth oauth2 sha256 aes rsa hs256 rs256 ";
+const WORDS: &str = " null !!null data+omitted none true false nil undefined redacted empty missing unset yes no on off required optional string text str int number boolean bool object array any hidden expired invalid wrong incorrect changed updated reset set ok failed failure success successful default disabled enabled masked hashed encrypted plain prompt ask auto generated basic bearer digest omit include same-origin md5 scram password passwd secret token key value your changeme-not unknown unavailable denied rejected accepted valid needed forbidden revoked rotated refreshed created deleted removed mismatch unauthorized unauthenticated not-set n/a na tbd todo file env vault here confirmation hash policy length type name id user username test-not unexpected identifier eof id_token access_token refresh_token client_credentials authorization_code ldap kerberos saml oauth oauth2 sha256 aes rsa hs256 rs256 ";
 
 /// Whether a value is a placeholder, a mask or a word.
 fn is_placeholder(value: &str) -> bool {

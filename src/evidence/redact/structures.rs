@@ -141,7 +141,7 @@ static IS_QUESTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 /// An answer that is a value alone, or with few words around it.
 static ANSWER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?i)^(?:(?:it'?s|it is|it should be|should be|that'?s|try|use|here(?:'s| it is| you go)?|sure|yes|yep|ok|ja|oui|sí|claro)[ ,:.]*(?:it'?s |it is )?)?[`"'*]*(?P<v>[^\s`"'*]{6,64})[`"'*]*(?:[ ,.]+(?:now|again|please|thx|but|tell|for)\b.*)?$"#).ok()
+    Regex::new(r#"(?i)^(?:(?:it'?s|it is|it should be|should be|that'?s|try|use|here(?:'s| it is| you go)?|sure|yes|yep|ok|ja|oui|sí|claro)[ ,:.]*(?:it'?s |it is )?)?[`"'*]*(?P<v>[^\s`"'*]{4,64})[`"'*]*(?:[ ,.]+(?:now|again|please|thx|but|tell|for)\b.*)?$"#).ok()
 });
 
 /// The answers to messages that ask for a password, at most three messages later.
@@ -151,7 +151,8 @@ fn answers(text: &str) -> Vec<Range<usize>> {
     else {
         return Vec::new();
     };
-    let (mut found, mut at, mut open) = (Vec::new(), 0, 0);
+    let is_code = |v: &str| (4..=8).contains(&v.len()) && v.bytes().all(|b| b.is_ascii_digit());
+    let (mut found, mut at, mut open, mut wants_code) = (Vec::new(), 0, 0, false);
     for line in text.split_inclusive('\n') {
         let start = at;
         at += line.len();
@@ -159,10 +160,13 @@ fn answers(text: &str) -> Vec<Range<usize>> {
         let lead = speaker.find(line).map_or(0, |m| m.end());
         let body = line.get(lead..).unwrap_or("");
         if asks.is_match(body) && question.is_match(body) {
-            open = 3;
+            (open, wants_code) = (3, body.to_lowercase().contains("pin"));
         } else if open > 0 && !body.is_empty() {
             open -= 1;
-            let value = answer.captures(body).and_then(|c| c.name("v")).filter(|v| checks::is_password(v.as_str()));
+            let value = answer
+                .captures(body)
+                .and_then(|c| c.name("v"))
+                .filter(|v| checks::is_password(v.as_str()) || wants_code && is_code(v.as_str()));
             if let Some(value) = value {
                 let end = value.as_str().trim_end_matches(['.', ',', '!', '?']).len();
                 found.push(start + lead + value.start()..start + lead + value.start() + end);
