@@ -155,11 +155,11 @@ fn is_reference(value: &str) -> bool {
     // `$9$…` is an encrypted password of a network device.
     let is_hashed = value.starts_with('$') && (is_hash(value) || value.get(2..3) == Some("$"));
     // A function has no name such as `bI6Rbf1y`.
-    let is_hashed = is_hashed
+    let is_value = is_hashed
         || value.split_once('(').is_some_and(|(name, _)| {
             is_cased(name) && name.len() >= 6 && name.chars().any(|c| c.is_ascii_digit()) && !name.contains(['.', '_'])
         });
-    REFERENCE.as_ref().is_some_and(|r| r.is_match(value)) && !is_hashed || value == "$" || value.starts_with("{{")
+    REFERENCE.as_ref().is_some_and(|r| r.is_match(value)) && !is_value || value == "$" || value.starts_with("{{")
 }
 
 fn is_hash(value: &str) -> bool {

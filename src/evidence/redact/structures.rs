@@ -160,7 +160,7 @@ fn answers(text: &str) -> Vec<Range<usize>> {
         let lead = speaker.find(line).map_or(0, |m| m.end());
         let body = line.get(lead..).unwrap_or("");
         if asks.is_match(body) && question.is_match(body) {
-            (open, wants_code) = (3, body.to_lowercase().contains("pin"));
+            (open, wants_code) = (3, body.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("pin")));
         } else if open > 0 && !body.is_empty() {
             open -= 1;
             let value = answer
